@@ -1,0 +1,114 @@
+"""The memory of a search: the best distinct candidates it was told."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimizers.contract import Candidate, Evaluation, SearchSpace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Points:
+    """Points of one space, stacked. bits: bool (n, epochs, levers). values: float64 in [0, 1], (n, parameters)."""
+
+    bits: NDArray[np.bool_]
+    values: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.bits)
+
+    def take(self, rows: NDArray[np.int64]) -> "Points":
+        """Return the chosen rows as new arrays, in the order given."""
+        return Points(bits=self.bits[rows], values=self.values[rows])
+
+    def candidates(self) -> list[Candidate]:
+        """Return one Candidate a row, whose arrays can't be written to."""
+        values = self.values + 0.0  # turns -0.0 into 0.0: equal values must have equal keys
+        self.bits.flags.writeable = False
+        values.flags.writeable = False
+        return [Candidate(bits=bits, values=row) for bits, row in zip(self.bits, values, strict=True)]
+
+
+def usable(evaluation: Evaluation) -> bool:
+    """Return whether an evaluation may be learnt from: it did not fail, and value and violation are finite."""
+    return not evaluation.failed and math.isfinite(evaluation.value) and math.isfinite(evaluation.violation)
+
+
+def stack(space: SearchSpace, candidates: Sequence[Candidate]) -> Points:
+    """Return candidates as Points; an empty sequence gives arrays of length 0."""
+    bits = np.zeros((len(candidates), space.epochs, len(space.levers)), dtype=np.bool_)
+    values = np.zeros((len(candidates), len(space.parameters)))
+    for row, candidate in enumerate(candidates):
+        bits[row], values[row] = candidate.bits, candidate.values
+    return Points(bits=bits, values=values)
+
+
+class Archive:
+    """The best `capacity` distinct candidates, best first.
+
+    Order: least violation first (0 for a feasible candidate), then least value, then first told. Evaluations that
+    aren't `usable` are left out. A candidate told again keeps the evaluation over more scenarios, and the later
+    one of equals.
+    """
+
+    def __init__(self, space: SearchSpace, capacity: int) -> None:
+        self._space = space
+        self._capacity = capacity
+        self._points = stack(space, [])
+        self._rank = np.zeros((0, 3))  # violation, value, number of the telling
+        self._n = np.zeros(0, dtype=np.int64)
+        self._keys: list[str] = []
+        self._told = 0
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @property
+    def points(self) -> Points:
+        """The candidates, best first."""
+        return self._points
+
+    def add(self, evaluations: Sequence[Evaluation]) -> None:
+        """Take in a generation, in candidate order."""
+        latest: dict[str, tuple[Evaluation, int]] = {}
+        for evaluation in evaluations:
+            self._told += 1
+            key = evaluation.candidate.key
+            known = latest.get(key)
+            if usable(evaluation) and (known is None or evaluation.n >= known[0].n):
+                latest[key] = (evaluation, self._told)
+        held = {key: row for row, key in enumerate(self._keys)}
+        fresh = {key: item for key, item in latest.items() if key not in held or item[0].n >= self._n[held[key]]}
+        kept = np.array([row for key, row in held.items() if key not in fresh], dtype=np.int64)
+        self._merge(kept, fresh)
+
+    def best(self, n: int) -> list[Candidate]:
+        """Return the first n candidates, or all where there are fewer."""
+        return self._points.take(np.arange(min(n, len(self)))).candidates()
+
+    def drawn(self, rng: np.random.Generator, n: int, count: int) -> Points:
+        """Return n of the best `count`, each drawn uniformly, with repeats. Needs a candidate."""
+        return self._points.take(rng.integers(min(count, len(self)), size=n))
+
+    def winners(self, rng: np.random.Generator, n: int, count: int) -> Points:
+        """Return n of the best `count`, each the better of two drawn uniformly, with repeats. Needs a candidate."""
+        return self._points.take(np.min(rng.integers(min(count, len(self)), size=(2, n)), axis=0))
+
+    def _merge(self, kept: NDArray[np.int64], fresh: dict[str, tuple[Evaluation, int]]) -> None:
+        told = [evaluation for evaluation, _ in fresh.values()]
+        new = stack(self._space, [evaluation.candidate for evaluation in told])
+        rank = [
+            (max(evaluation.violation, 0.0), evaluation.value, float(number)) for evaluation, number in fresh.values()
+        ]
+        ranks = np.concatenate([self._rank[kept], np.array(rank, dtype=np.float64).reshape(-1, 3)])
+        order = np.lexsort((ranks[:, 2], ranks[:, 1], ranks[:, 0]))[: self._capacity]
+        bits = np.concatenate([self._points.bits[kept], new.bits])
+        values = np.concatenate([self._points.values[kept], new.values])
+        keys = [self._keys[row] for row in kept] + list(fresh)
+        n = np.concatenate([self._n[kept], np.array([evaluation.n for evaluation in told], dtype=np.int64)])
+        self._points = Points(bits=bits[order], values=values[order])
+        self._rank, self._n = ranks[order], n[order]
+        self._keys = [keys[row] for row in order]

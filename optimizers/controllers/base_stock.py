@@ -1,0 +1,23 @@
+"""Base-stock practice: covers that a planner would start from, before any tuning. Assumptions of this project."""
+
+from sim_core.engine.layout import Layout
+from sim_core.engine.settings import M, S, U
+from sim_core.network import NodeKind
+
+# Months of forecast lead-time demand, or of capacity, that each target covers.
+COVER = {
+    (NodeKind.PLANT, S): 1.1,
+    (NodeKind.PLANT, M): 1.5,
+    (NodeKind.WAREHOUSE, S): 1.1,
+    (NodeKind.COLLECTOR, U): 0.0,
+    (NodeKind.REMANUFACTURER, M): 1.2,
+    (NodeKind.REMANUFACTURER, U): 0.5,
+    (NodeKind.RECYCLER, U): 1.0,
+}
+
+
+def base_stock_target(layout: Layout, kind: NodeKind, target: int) -> float:
+    """Return the usual value of a target, in [0, 1]: its cover over max_cover; recyclers run at full throughput."""
+    if (kind, target) == (NodeKind.RECYCLER, M):
+        return 1.0
+    return min(1.0, COVER[kind, target] / layout.suite.max_cover)

@@ -1,0 +1,163 @@
+"""The plan of an experiment: which searches, choices and runs it needs, each under a key that never changes.
+
+Three waves: search (on training scenarios), choose (finalists on validation scenarios), score (once, on test
+scenarios). The next wave follows from the records of the one before.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import optimizers
+import sim_core
+from orchestrator.records import CandidateValue, Generation
+from orchestrator.work import Block, Cell, SearchJob
+from sim_core.control import ControllerRecord
+from sim_core.seeding import content_id
+from sim_core.suite import SuiteDefinition
+
+if TYPE_CHECKING:
+    from orchestrator.spec import ExperimentSpec
+
+BLOCK_CELLS = 256  # about 1 to 5 s of work for a shard
+_NUMERIC_PACKAGES = ("numpy", "scipy")
+_EVALUATING = ("shard.py", "search_trial.py")  # the orchestrator's files that shape a value
+
+
+@cache
+def code_digest() -> str:
+    """Return the digest of all that computes a value: sim_core, optimizers, shards, NumPy's and SciPy's versions."""
+    here = Path(__file__).parent
+    sources = [here / name for name in _EVALUATING]
+    for package in (sim_core, optimizers):
+        root = Path(package.__path__[0])
+        sources += [path for path in root.rglob("*") if path.suffix in (".py", ".json", ".csv")]
+    return digest_of_sources(sources, here.parent)
+
+
+def digest_of_sources(sources: Sequence[Path], root: Path) -> str:
+    """Return the digest of source files, by path below `root` and content, and of the numeric packages' versions."""
+    digest = hashlib.sha256()
+    for path in sorted(sources):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for package in _NUMERIC_PACKAGES:
+        digest.update(f"{package}=={version(package)}".encode())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What an experiment needs. searches: by Entry name; fixed: controllers of Entries without a search."""
+
+    suite: SuiteDefinition
+    suite_digest: str
+    code: str
+    entries: tuple[str, ...]
+    searches: Mapping[str, SearchJob]
+    fixed: Mapping[str, ControllerRecord]
+
+    def cell(self, scenario: str, controller: ControllerRecord) -> Cell:
+        """Return the cell of a scenario under a controller. Its key does not depend on Entry, wave, block or worker."""
+        key = content_id("cell", self.code, self.suite_digest, scenario, controller.digest, 0)
+        return Cell(key=key, scenario=scenario, controller=controller)
+
+    def choice_cells(self, finalists: Sequence[ControllerRecord]) -> list[Cell]:
+        """Return the cells that choose between finalists: each on every validation scenario; none for a single one."""
+        if len(finalists) < 2:
+            return []
+        return [self.cell(scenario, record) for record in finalists for scenario in self.suite.scenarios("validation")]
+
+    def score_cells(self, controller: ControllerRecord) -> list[Cell]:
+        """Return the cells that score a chosen controller: every test scenario, once."""
+        return [self.cell(scenario, controller) for scenario in self.suite.scenarios("test")]
+
+    def choice_key(self, job: SearchJob, finalists: Sequence[ControllerRecord]) -> str:
+        """Return the journal key of the choice between a search's finalists."""
+        digests = [record.digest for record in finalists]
+        return content_id("choice", job.search, digests, self.suite.scenarios("validation"))
+
+
+def make_plan(spec: "ExperimentSpec") -> Plan:
+    """Return the plan of a checked experiment."""
+    suite = spec.to_suite()
+    suite_digest, code = suite.digest, code_digest()
+    searches: dict[str, SearchJob] = {}
+    fixed: dict[str, ControllerRecord] = {}
+    for entry in spec.entries:
+        if entry.search is None:
+            fixed[entry.name] = ControllerRecord(kind=entry.controller, parameters=dict(entry.parameters or {}))
+            continue
+        search = entry.search
+        scenarios = suite.scenarios("train")[: search.scenarios]
+        identity = (entry.controller, search.method, search.evaluations, search.width, search.seed, search.finalists)
+        searches[entry.name] = SearchJob(
+            search=content_id("search", code, suite_digest, identity, scenarios),
+            entry=entry.name,
+            controller=entry.controller,
+            method=search.method,
+            budget=search.evaluations,
+            width=search.width,
+            seed=search.seed,
+            scenarios=scenarios,
+            finalists=search.finalists,
+            actors=search.actors,
+        )
+    return Plan(
+        suite=suite,
+        suite_digest=suite_digest,
+        code=code,
+        entries=tuple(entry.name for entry in spec.entries),
+        searches=searches,
+        fixed=fixed,
+    )
+
+
+def known_values(generations: Sequence[Generation]) -> dict[str, CandidateValue]:
+    """Return the values that a search's journalled generations hold, by candidate."""
+    return {value.candidate: value for generation in generations for value in generation.values}
+
+
+def blocks(cells: Sequence[Cell], workers: int) -> list[Block]:
+    """Cut cells into blocks of equal size, at most BLOCK_CELLS, enough of them to occupy the workers."""
+    count = max(-(-len(cells) // BLOCK_CELLS), min(workers, len(cells)))
+    bounds = [len(cells) * number // count for number in range(count + 1)] if count else []
+    return [Block(cells=tuple(cells[low:high])) for low, high in pairwise(bounds)]
+
+
+def instruments(suite: SuiteDefinition) -> list[dict[str, Any]]:
+    """Return the catalogue's instruments with provenance, and in how many of up to 64 test scenarios each binds."""
+    from sim_core.engine.layout import build_layout
+    from sim_core.generate.process import base_law, draw_recipe
+    from sim_core.generate.process import instruments as of_recipe
+    from sim_core.policy.timeline import binding
+    from sim_core.units import parse_month
+
+    layout = build_layout(suite)
+    looked = suite.scenarios("test")[:64]
+    counts: dict[str, int] = {}
+    for scenario in looked:
+        family, _, index = scenario.rpartition("/")
+        law = of_recipe(draw_recipe(suite, family, int(index)))
+        for name, binds in binding(law, layout.routes, parse_month(suite.start), suite.periods).items():
+            counts[name] = counts.get(name, 0) + int(binds)
+    return [
+        {
+            "id": name,
+            "name": rows[0].name,
+            "jurisdiction": rows[0].jurisdiction,
+            "type": rows[0].type,
+            "reference": rows[0].reference,
+            "basis": rows[0].basis,
+            "binds": counts.get(name, 0) > 0,
+            "binds_in": f"{counts.get(name, 0)} of {len(looked)} test scenarios",
+            "source": rows[0].source,
+            "verification": rows[0].verification,
+        }
+        for name, rows in base_law().items()
+    ]

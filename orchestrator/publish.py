@@ -1,0 +1,169 @@
+"""Publish: writes report, cells and MLflow from a finished sweep's journal, each only when it would change."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.leaderboard import Leaderboard
+from orchestrator.records import Generation
+from orchestrator.spec import ExperimentSpec
+from orchestrator.tracking_store import database_uri
+from sim_core.errors import InfrastructureError
+from sim_core.suite import SPLITS, SuiteDefinition
+
+if TYPE_CHECKING:
+    from orchestrator.journal import Journal
+    from orchestrator.outcome import Outcome
+
+REPORT = "report.html"
+RANDOM = "random"  # the Entry that the report compares searches with, besides the reference
+
+
+def publish(
+    spec: ExperimentSpec,
+    outcome: "Outcome",
+    board: Leaderboard,
+    journal: "Journal",
+    *,
+    results: Path,
+    tracking: str | None,
+) -> tuple[str | None, str]:
+    """Write report.html and MLflow; return MLflow's link and, where it could not be written, a message."""
+    from orchestrator.tracking import Sweep, flush
+
+    report, cells = results / REPORT, results / "leaderboard"
+    name = f"published/{spec.name}"
+    state = journal.get_note(name) or {}
+    published = [board.digest, board.to_json()]
+    if state.get("content") != published or not (cells / state["cells"]).exists():
+        state = {"content": published, "ended_ms": time.time_ns() // 1_000_000, "cells": _write_cells(outcome, cells)}
+        journal.put_note(name, state)
+    # Experiments of one suite share a folder by default: the note says whose report stands.
+    if journal.get_note("report") != [spec.name, *published] or not report.exists():
+        try:
+            _write_report(spec, outcome, board, report, results)
+        except OSError as error:
+            raise InfrastructureError(
+                f"can't write {report}: {error.strerror}; make room or mend the permissions, then run the same command "
+                "again: it resumes"
+            ) from error
+        journal.put_note("report", [spec.name, *published])
+    uri = tracking or database_uri(results)
+    sweep = Sweep(
+        suite=outcome.plan.suite.name,
+        suite_digest=outcome.plan.suite_digest,
+        name=spec.name,
+        digest=board.digest,
+        leaderboard=board.to_json(),
+        controllers={entry.name: entry.controller.to_json() for entry in outcome.entries},
+        cells=cells / state["cells"],
+        report=report,
+        started_ms=journal.get_note("started_ms"),
+        ended_ms=state["ended_ms"],
+    )
+    flushed = flush(sweep, uri=uri, cursor=journal.get_note(f"mlflow/{spec.name}"))
+    if flushed.cursor is not None:
+        journal.put_note(f"mlflow/{spec.name}", flushed.cursor)
+    return flushed.link, flushed.message
+
+
+def recipe_lines(suite: SuiteDefinition) -> str:
+    """Return the suite's scenarios as JSON lines, one recipe each, splits in order."""
+    from sim_core.generate.process import draw_recipe
+
+    lines: list[str] = []
+    for split in SPLITS:
+        for scenario in suite.scenarios(split):
+            family, _, index = scenario.rpartition("/")
+            lines.append(f'{{"split":"{split}","recipe":{draw_recipe(suite, family, int(index)).to_json()}}}')
+    return "\n".join(lines) + "\n"
+
+
+def convergence(generations: Sequence[Generation]) -> list[tuple[int, float]]:
+    """Return (evaluations, best mean J so far) after each generation that has found a value."""
+    points: list[tuple[int, float]] = []
+    count, best = 0, float("inf")
+    for generation in generations:
+        count += len(generation.values)
+        best = min([best, *(value.value for value in generation.values if value.value is not None)])
+        if best < float("inf"):
+            points.append((count, best))
+    return points
+
+
+def _write_cells(outcome: "Outcome", folder: Path) -> str:
+    """Write the test runs of all Entries as one Parquet file; return its name."""
+    from orchestrator.tables import table, write_part
+
+    distinct = {row.key: row for entry in outcome.entries for row in entry.cells}
+    return write_part(table([distinct[key] for key in sorted(distinct)]), folder).name
+
+
+def _write_report(spec: ExperimentSpec, outcome: "Outcome", board: Leaderboard, path: Path, results: Path) -> None:
+    from orchestrator.plan import instruments
+    from orchestrator.report import write_report
+
+    suite = outcome.plan.suite
+    against: list[dict[str, Any]] = []
+    if any(entry.name == RANDOM for entry in outcome.entries):
+        for name, interval in board.versus(RANDOM).items():
+            if interval is not None:
+                against.append(
+                    {
+                        "name": name,
+                        "cost_diff": interval.estimate,
+                        "cost_diff_lo": interval.low,
+                        "cost_diff_hi": interval.high,
+                    }
+                )
+    write_report(
+        path,
+        title=f"{spec.name}: {suite.name}",
+        leaderboard=board.to_json(),
+        reference=spec.reference,
+        confidence=spec.statistics.confidence,
+        against_random=against,
+        searches=[{"entry": name, "points": convergence(found)} for name, found in outcome.searches.items()],
+        suite=_facts(suite),
+        instruments=instruments(suite),
+        assumptions=_assumptions(suite),
+        reproduce={
+            "command": f"circularbench run {results / 'experiment.yaml'} --results {results}",
+            "digest": board.digest,
+            "code": outcome.plan.code,
+            "suite": outcome.plan.suite_digest,
+        },
+    )
+
+
+def _facts(suite: SuiteDefinition) -> dict[str, Any]:
+    return {
+        "archetype": suite.archetype,
+        "network": suite.network,
+        "horizon": f"{suite.scored} months scored from {suite.start} + {suite.warm_up} months of warm-up",
+        "discount rate": f"{suite.discount_rate:.1%} a year",
+        "price of a shortfall (EUR/kg)": ", ".join(
+            f"{name} {price:g}" for name, price in suite.shortfall_price.items()
+        ),
+        **{f"{name} families": ", ".join(split.families) for name, split in suite.splits.items()},
+        **{f"{name} scenarios": str(split.scenarios) for name, split in suite.splits.items()},
+    }
+
+
+def _assumptions(suite: SuiteDefinition) -> list[dict[str, Any]]:
+    """Return the parameters that no source backs, each with its range."""
+    from sim_core.catalogue import archetype, with_overrides
+
+    product = with_overrides(archetype(suite.archetype), suite.overrides)
+    return [
+        {
+            "parameter": entry.name,
+            "value": f"{entry.value:g}",
+            "range": f"{entry.low:g} to {entry.high:g}" if entry.low is not None and entry.high is not None else "",
+            "unit": entry.unit,
+            "note": entry.note,
+        }
+        for entry in product.parameters.values()
+        if entry.assumed
+    ]

@@ -1,0 +1,210 @@
+"""report.html: one small page of what a sweep found, on what suite, resting on which assumptions.
+
+The page loads nothing from outside (its own policy forbids it) and every name in it is escaped.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator.report_charts import convergence_chart, interval_bars, stroke, verdict
+from orchestrator.report_template import TEMPLATE
+
+_DASH = "\N{EN DASH}"
+# From which largest cost on a unit is used; differences are small parts of it, so billions begin late.
+_SCALES = ((1e11, 1e9, "billion EUR"), (1e6, 1e6, "million EUR"), (1e3, 1e3, "thousand EUR"))
+
+
+def write_report(
+    path: Path,
+    *,
+    title: str,
+    leaderboard: Mapping[str, Any],
+    reference: str = "reference",
+    confidence: float = 0.95,
+    against_random: Sequence[Mapping[str, Any]] = (),
+    searches: Sequence[Mapping[str, Any]] = (),
+    suite: Mapping[str, Any] | None = None,
+    instruments: Sequence[Mapping[str, Any]] = (),
+    assumptions: Sequence[Mapping[str, Any]] = (),
+    assumption_shares: Mapping[str, float] | None = None,
+    reproduce: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the report to `path`, whole or not at all. What is missing is said to be missing.
+
+    leaderboard: `Leaderboard.to_json()`. against_random: {name, cost_diff, cost_diff_lo, cost_diff_hi} per Entry.
+    searches: {entry, points: [(evaluations, best J)]}. suite: label -> text or list. instruments: {name,
+    jurisdiction, type, reference, source, verification}. assumptions: {parameter, value, range, unit, note}.
+    assumption_shares: what ("cost", "carbon") -> share in [0, 1]. reproduce: label -> text. Raises OSError when
+    `path` can't be written.
+    """
+    entries = leaderboard["entries"]
+    scale, unit = _scale(entries)
+    drawn = [search for search in searches if search["points"]]
+    facts = {
+        "title": title,
+        "headline": _headline(entries, reference, scale, unit),
+        "unit": unit,
+        "reference": reference,
+        "confidence": f"{confidence:.0%} bootstrap limits over scenarios",
+        "entries": _leaderboard_rows(entries, scale),
+        "random_rows": _difference_rows([row for row in against_random if row["name"] != "random"], scale),
+        **_families(entries, scale),
+        "shortfall": _shortfall_rows(entries, scale),
+        "chart": convergence_chart(drawn, scale=scale, unit=unit),
+        "searches": [_search_key(number, search, scale) for number, search in enumerate(drawn)],
+        "facts": [(label, _plain(value)) for label, value in (suite or {}).items()],
+        "instruments": [_filled(row, "name jurisdiction type reference source verification") for row in instruments],
+        "assumptions": [_filled(row, "parameter value range unit note") for row in assumptions],
+        "shares": ", ".join(f"{share:.0%} of {what}" for what, share in (assumption_shares or {}).items()),
+        "digest": leaderboard["digest"],
+        "reproduce": [(label, _plain(value)) for label, value in (reproduce or {}).items()],
+    }
+    _write_whole(path, _render(facts))
+
+
+def _render(facts: Mapping[str, Any]) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    return environment.from_string(TEMPLATE).render(facts)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write under another name, then move: a reader, or a kill, never meets half a page."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(draft).chmod(0o644)
+        Path(draft).replace(path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def _headline(entries: Sequence[Mapping[str, Any]], reference: str, scale: float, unit: str) -> str:
+    if not entries:
+        return "Nothing has been scored yet."
+    best = min(entries, key=lambda row: row["rank"])
+    if best["name"] == reference:
+        return f"No Entry does better than {reference} on the test scenarios."
+    difference, lo, hi = (best.get(name) for name in ("cost_diff", "cost_diff_lo", "cost_diff_hi"))
+    if difference is None or lo is None or hi is None:
+        return f"{best['name']} ranks first of {len(entries)}; it can't be compared with {reference}."
+    words = {"better": "below", "worse": "above", "undecided": "not distinguishable from"}
+    return (
+        f"{best['name']} ranks first of {len(entries)}. Over {best['n']} test scenarios its cost is "
+        f"{words[verdict(lo, hi)]} that of {reference}: {_money(difference, scale)} {unit} ({_limits(lo, hi, scale)})."
+    )
+
+
+def _scale(entries: Sequence[Mapping[str, Any]]) -> tuple[float, str]:
+    """Return the divisor and the name of the money unit that suits the largest cost."""
+    largest = max((abs(row["cost"]) for row in entries if row.get("cost") is not None), default=0.0)
+    return next(((size, name) for least, size, name in _SCALES if largest >= least), (1.0, "EUR"))
+
+
+def _leaderboard_rows(entries: Sequence[Mapping[str, Any]], scale: float) -> list[dict[str, Any]]:
+    differences = _difference_rows(entries, scale)
+    return [
+        {
+            **difference,
+            "rank": row["rank"],
+            "rank_limits": _rank_limits(row),
+            "cost": _money(row.get("cost"), scale),
+            "carbon": _number(row.get("carbon"), ",.0f"),
+            "circularity": _number(row.get("circularity"), ".3f"),
+            "compliance": _number(row.get("compliance"), ".1%"),
+            "n": _number(row.get("n"), ",d"),
+            "failed": _number(row.get("failed"), ",d"),
+        }
+        for row, difference in zip(entries, differences, strict=True)
+    ]
+
+
+def _difference_rows(rows: Sequence[Mapping[str, Any]], scale: float) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": row["name"],
+            "diff": _money(row.get("cost_diff"), scale),
+            "limits": _limits(row.get("cost_diff_lo"), row.get("cost_diff_hi"), scale),
+            "bar": bar,
+            "verdict": verdict(row.get("cost_diff_lo"), row.get("cost_diff_hi")),
+        }
+        for row, bar in zip(rows, interval_bars(rows), strict=True)
+    ]
+
+
+def _families(entries: Sequence[Mapping[str, Any]], scale: float) -> dict[str, Any]:
+    families = sorted({family for row in entries for family in row.get("per_family") or {}})
+
+    def cell(row: Mapping[str, Any], family: str) -> dict[str, str]:
+        value = (row.get("per_family") or {}).get(family, {})
+        limits = _limits(value.get("cost_diff_lo"), value.get("cost_diff_hi"), scale)
+        return {"diff": _money(value.get("cost_diff"), scale), "limits": limits}
+
+    rows = [{"name": row["name"], "cells": [cell(row, family) for family in families]} for row in entries]
+    return {"families": families, "family_rows": rows}
+
+
+def _shortfall_rows(entries: Sequence[Mapping[str, Any]], scale: float) -> list[dict[str, Any]]:
+    if all(row.get("cost_half_price") is None for row in entries):
+        return []
+    return [
+        {
+            "name": row["name"],
+            "half": _money(row.get("cost_half_price"), scale),
+            "rank_half": _number(row.get("rank_half_price"), "d"),
+            "cost": _money(row.get("cost"), scale),
+            "rank": row["rank"],
+            "double": _money(row.get("cost_double_price"), scale),
+            "rank_double": _number(row.get("rank_double_price"), "d"),
+        }
+        for row in entries
+    ]
+
+
+def _search_key(number: int, search: Mapping[str, Any], scale: float) -> dict[str, Any]:
+    colour, dash = stroke(number)
+    evaluations, best = search["points"][-1]
+    return {
+        "entry": search["entry"],
+        "colour": colour,
+        "dash": dash,
+        "best": _money(best, scale),
+        "evaluations": f"{evaluations:,}",
+    }
+
+
+def _filled(row: Mapping[str, Any], names: str) -> dict[str, str]:
+    return {name: _plain(row.get(name)) for name in names.split()}
+
+
+def _plain(value: Any) -> str:
+    """Return a value as text: a dash for nothing, lists with commas, floats by at most six digits."""
+    if value is None or value == "":
+        return _DASH
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_plain(item) for item in value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _rank_limits(row: Mapping[str, Any]) -> str:
+    lo, hi = row.get("rank_lo"), row.get("rank_hi")
+    return _DASH if lo is None or hi is None else f"{lo} to {hi}"
+
+
+def _limits(lo: float | None, hi: float | None, scale: float) -> str:
+    return _DASH if lo is None or hi is None else f"{_money(lo, scale)} to {_money(hi, scale)}"
+
+
+def _money(value: float | None, scale: float) -> str:
+    return _number(None if value is None else value / scale, ",.2f")
+
+
+def _number(value: float | None, form: str) -> str:
+    return _DASH if value is None else format(value, form).replace("-", "\N{MINUS SIGN}")

@@ -1,0 +1,41 @@
+"""The units of work that a plan hands to shards and searches."""
+
+from dataclasses import dataclass
+
+from sim_core.control import ControllerRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One run to be simulated: a scenario under a controller. `key` identifies its result for ever."""
+
+    key: str
+    scenario: str  # "family/index"
+    controller: ControllerRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Cells that one shard simulates together. Its size may vary from run to run; results do not depend on it."""
+
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchJob:
+    """One search of one Entry: a method, its space's controller kind, its budget, and its common training scenarios.
+
+    width: candidates per generation. actors: shard actors that the trial holds (1: an in-process shard).
+    finalists: how many controllers go on to be judged on validation scenarios.
+    """
+
+    search: str  # content id
+    entry: str
+    controller: str  # kind of ControllerRecord that the search space belongs to
+    method: str
+    budget: int
+    width: int
+    seed: int
+    scenarios: tuple[str, ...]
+    finalists: int
+    actors: int = 1

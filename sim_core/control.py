@@ -1,0 +1,106 @@
+"""Controllers: what acts on a network, what it may see, and what it may set.
+
+Controls are targets, not raw orders. Each node has up to three numbers in [0, 1] that the network scales:
+S order-up-to, M remanufacture-up-to (at a recycler route throughput, at a plant recycled-feed-up-to), U keep-up-to.
+Levers are switched on or off per review epoch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_core.seeding import content_id
+
+LEVERS = (
+    "buy_back",
+    "expedite",
+    "second_source",
+    "stock_ahead",
+    "premium_inspection",
+    "alternative_route",
+    "invest_recycler",
+    "invest_remanufacturer",
+    "invest_collector",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerRecord:
+    """A controller as data: what kind it is and the numbers that fix it.
+
+    Two records with equal kind and parameters are the same controller, whatever Entry names it.
+    """
+
+    kind: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """The sha256 content id."""
+        return content_id(self.kind, self.parameters)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"kind": self.kind, "parameters": dict(self.parameters)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Rebuild a record from its JSON form."""
+        return cls(kind=value["kind"], parameters=value["parameters"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a controller may see at a review: announced law and past physical state, never the realised law.
+
+    Shapes: B cells last. `announced_duty` is the recycled-content duty that is announced, at this date, for each
+    of the coming epochs' mean months: (lookahead epochs, materials, B).
+    """
+
+    period: int
+    epoch: int
+    announced_duty: NDArray[np.float64]
+    announced_route_legal: NDArray[np.bool_]  # (lookahead epochs, routes, B)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """What a controller sets for one review epoch, in [0, 1]: targets (3, nodes, B), levers (levers, B)."""
+
+    targets: NDArray[np.float64]
+    levers: NDArray[np.float64]
+
+
+class Controller(Protocol):
+    """A batch of B controllers, one per cell, that act together."""
+
+    def decide(self, observation: Observation) -> Control:
+        """Return the control for the coming review epoch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlSchedule:
+    """Review epochs x levers plus decision-rule parameters: what the optimizers search.
+
+    levers: bool, (epochs, levers). targets: float64 in [0, 1], (3, nodes); entries without a meaning are ignored.
+    """
+
+    levers: NDArray[np.bool_]
+    targets: NDArray[np.float64]
+
+
+class ScheduleBatch:
+    """B ControlSchedules acting on B cells; the last epoch's levers stay in force to the end."""
+
+    def __init__(self, schedules: Sequence[ControlSchedule]) -> None:
+        self._levers = np.stack([schedule.levers for schedule in schedules], axis=-1).astype(np.float64)
+        self._targets = np.stack([schedule.targets for schedule in schedules], axis=-1)
+
+    def decide(self, observation: Observation) -> Control:
+        """Return the scheduled control; what is observed does not change it."""
+        epoch = min(observation.epoch, len(self._levers) - 1)
+        return Control(targets=self._targets, levers=self._levers[epoch])

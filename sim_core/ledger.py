@@ -1,0 +1,92 @@
+"""The ledger: what a batch of cells paid, emitted and moved, in scored periods, and what it owes.
+
+Money is discounted to the start of the scored horizon. The objective J is the sum of all categories:
+discounted (cost - revenue + statutory charges) + sum of phi x shortfall - terminal value. A sale's revenue enters
+as its complement, the price (plus goodwill) of a lost sale, which differs from it by a constant of the scenario.
+"""
+
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_core.suite import SuiteDefinition
+from sim_core.units import MONTHS_PER_YEAR
+
+
+class Account(StrEnum):
+    """Categories of the objective, EUR."""
+
+    MATERIALS = "materials"
+    PRODUCTION = "production"
+    TRANSPORT = "transport"
+    HOLDING = "holding"
+    LOST_SALES = "lost_sales"
+    COLLECTION = "collection"
+    REMANUFACTURE = "remanufacture"
+    RECYCLING = "recycling"
+    DISPOSAL = "disposal"
+    SECOND_LIFE = "second_life"
+    CAPEX = "capex"
+    TARIFF = "tariff"
+    CARBON_CHARGE = "carbon_charge"
+    SHORTFALL = "shortfall"
+    TERMINAL = "terminal"
+
+
+STATUTORY = (Account.TARIFF, Account.CARBON_CHARGE)
+
+
+class Flow(StrEnum):
+    """Undiscounted totals of scored periods; kg unless said."""
+
+    CARBON = "carbon"  # kgCO2e
+    FEED = "feed"  # material put into new products
+    RECYCLED_FEED = "recycled_feed"  # of which recycled, any origin
+    REUSED = "reused"  # mass of remanufactured goods made
+    END_OF_LIFE = "end_of_life"  # mass leaving first or later use
+    TO_RECYCLING = "to_recycling"  # post-consumer mass fed to recyclers
+    RECOVERED = "recovered"  # post-consumer mass recovered from it
+    TO_REUSE = "to_reuse"  # mass that was remanufactured or sold for a second life
+    DEMAND = "demand"  # kWh
+    SERVED = "served"  # kWh x state of health
+    SOLD = "sold"  # kWh
+    DUTY = "duty"  # kg of recycled content owed, over closed windows
+    SHORT = "short"  # kg of it not met
+
+
+class Ledger:
+    """Accumulates accounts and flows of B cells. Call `open_period` before the entries of a period."""
+
+    def __init__(self, suite: SuiteDefinition, cells: int) -> None:
+        self._suite = suite
+        self.money = {account: np.zeros(cells) for account in Account}
+        self.flow = {flow: np.zeros(cells) for flow in Flow}
+        self._weight = 0.0
+        self._scored = 0.0
+
+    def open_period(self, t: int) -> None:
+        """Set the discount weight of period t: 0 in warm-up and run-out."""
+        since = t - self._suite.warm_up
+        self._scored = float(0 <= since < self._suite.scored)
+        self._weight = self._scored * (1.0 + self._suite.discount_rate) ** (-since / MONTHS_PER_YEAR)
+
+    @property
+    def scored(self) -> bool:
+        """True within the scored horizon."""
+        return self._scored > 0.0
+
+    def pay(self, account: Account, amount: NDArray[np.float64]) -> None:
+        """Add a cost (negative: a revenue) of this period, EUR, (B,)."""
+        self.money[account] += self._weight * amount
+
+    def move(self, flow: Flow, amount: NDArray[np.float64]) -> None:
+        """Add to a flow total of this period, (B,)."""
+        self.flow[flow] += self._scored * amount
+
+    def objective(self) -> NDArray[np.float64]:
+        """Return J, EUR, (B,): the accounts added in their order."""
+        total = np.zeros_like(self.money[Account.MATERIALS])
+        for account in Account:
+            total = total + self.money[account]
+        return total

@@ -1,0 +1,1 @@
+"""Regulation: instruments with dated, revisable values, and their three views over a scenario's horizon."""

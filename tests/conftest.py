@@ -1,0 +1,18 @@
+"""What several test modules share: one local Ray runtime for the whole session, started by the first test that asks."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from orchestrator.runtime import Connection
+
+
+@pytest.fixture(scope="session")
+def ray_runtime() -> "Iterator[Connection]":
+    """A private local runtime with 2 CPUs; orchestrator.runtime.connect in a test shares it."""
+    from orchestrator.runtime import connect
+
+    with connect(workers=2, address=None) as connection:
+        yield connection

@@ -1,0 +1,281 @@
+"""Controllers: what each sets, what it may look at, and how records become batches."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from optimizers.contract import Candidate
+from optimizers.control_space import search_space, to_record
+from optimizers.controllers import KINDS, MixedBatch, base_stock, build, compliance_base_stock
+from optimizers.controllers.compliance_base_stock import PARAMETERS, default_parameters
+from optimizers.controllers.schedule import schedule_from_record, searched_targets, usual_targets
+from sim_core.control import Control, ControllerRecord, Observation
+from sim_core.engine.layout import ROUTES, Layout, build_layout
+from sim_core.engine.settings import M, S, U
+from sim_core.errors import ModelError
+from sim_core.network import NodeKind
+from sim_core.suite import SplitDefinition, SuiteDefinition
+
+AHEAD, MATERIALS = 48, 5
+
+
+@pytest.fixture(scope="module")
+def layout() -> Layout:
+    one = SplitDefinition(families=("eu_baseline",), scenarios=1)
+    suite = SuiteDefinition(
+        name="controllers",
+        archetype="ev_battery",
+        network="regional",
+        seed=3,
+        start="2026-01",
+        warm_up=0,
+        scored=48,
+        run_out=0,
+        splits={"train": one, "validation": one, "test": replace(one, families=("eu_delay",))},
+        shortfall_price={},
+    )
+    return build_layout(suite)
+
+
+def observation(
+    cells: int, *, duty_in: int | None = None, barred: str | None = None, barred_in: int = 0
+) -> Observation:
+    """A view in which a duty begins, or a route is barred, so many months ahead."""
+    duty, legal = np.zeros((AHEAD, MATERIALS, cells)), np.ones((AHEAD, len(ROUTES), cells), dtype=bool)
+    if duty_in is not None:
+        duty[duty_in:, 0] = 0.16
+    if barred is not None:
+        legal[barred_in:, ROUTES.index(barred)] = False
+    return Observation(period=0, epoch=0, announced_duty=duty, announced_route_legal=legal)
+
+
+def decide(layout: Layout, *records: ControllerRecord, **view) -> Control:
+    return build(layout, records).decide(observation(len(records), **view))
+
+
+def lever(layout: Layout, control: Control, name: str) -> np.ndarray:
+    return control.levers[layout.suite.levers.index(name)]
+
+
+def schedule_record(layout: Layout, seed: int = 0) -> ControllerRecord:
+    draw = np.random.default_rng(seed)
+    space = search_space(layout, "schedule")
+    candidate = Candidate(
+        bits=draw.random((space.epochs, len(space.levers))) < 0.5, values=draw.random(len(space.parameters))
+    )
+    return to_record("schedule", candidate)
+
+
+def reference(**parameters) -> ControllerRecord:
+    return ControllerRecord(kind="compliance_base_stock", parameters=parameters)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_controls_are_targets_and_levers_in_the_unit_interval(layout, kind: str):
+    record = schedule_record(layout) if kind == "schedule" else ControllerRecord(kind=kind)
+    control = decide(layout, record, record, duty_in=3, barred="hydro")
+    assert control.targets.shape == (3, len(layout.network.nodes), 2)
+    assert control.levers.shape == (len(layout.suite.levers), 2)
+    for part in (control.targets, control.levers):
+        assert ((part >= 0.0) & (part <= 1.0)).all()
+
+
+def test_linear_recovers_nothing(layout):
+    control = decide(layout, ControllerRecord(kind="linear"), duty_in=0, barred="pyro")
+    assert not control.levers.any() and not control.targets[[M, U]].any()
+    stocked = np.flatnonzero(control.targets[S, :, 0])
+    assert stocked.tolist() == [*layout.targets[NodeKind.PLANT], *layout.targets[NodeKind.WAREHOUSE]]
+
+
+def test_the_reference_invests_only_when_a_duty_lies_within_its_planning(layout):
+    records = [reference(planning=0.0), reference(planning=0.5), reference(planning=1.0)]
+    assert lever(layout, decide(layout, *records, duty_in=30), "invest_recycler").tolist() == [0.0, 0.0, 1.0]
+    assert lever(layout, decide(layout, *records, duty_in=12), "invest_recycler").tolist() == [0.0, 1.0, 1.0]
+    assert lever(layout, decide(layout, *records, duty_in=0), "invest_recycler").tolist() == [1.0, 1.0, 1.0]
+    assert not lever(layout, decide(layout, *records), "invest_recycler").any()
+
+
+@pytest.mark.parametrize("route", ["pyro", "hydro"])
+def test_the_reference_changes_route_before_a_cheap_one_is_barred(layout, route: str):
+    records = [reference(planning=0.25), reference(planning=1.0)]
+    found = lever(layout, decide(layout, *records, barred=route, barred_in=20), "alternative_route")
+    assert found.tolist() == [0.0, 1.0]
+    assert not lever(layout, decide(layout, *records), "alternative_route").any()
+
+
+def test_the_reference_puts_its_parameters_where_they_belong(layout):
+    values = {name: 0.1 * (i + 1) for i, name in enumerate(PARAMETERS)}
+    targets = decide(layout, reference(**values)).targets[..., 0]
+    expected = {
+        (S, NodeKind.PLANT): "plant_cover",
+        (S, NodeKind.WAREHOUSE): "warehouse_cover",
+        (M, NodeKind.PLANT): "recycled_cover",
+        (M, NodeKind.REMANUFACTURER): "reman_cover",
+        (U, NodeKind.REMANUFACTURER): "keep_cover",
+        (U, NodeKind.RECYCLER): "keep_cover",
+    }
+    for (row, kind), name in expected.items():
+        assert (targets[row, layout.targets[kind]] == values[name]).all(), name
+    assert (targets[M, layout.targets[NodeKind.RECYCLER]] == 1.0).all(), "recovery at full throughput"
+
+
+def test_the_reference_without_parameters_has_its_defaults(layout):
+    assert np.array_equal(
+        decide(layout, reference()).targets, decide(layout, reference(**default_parameters(layout))).targets
+    )
+
+
+def check_practice_is_in_months(layout: Layout) -> None:
+    """A cover is so many months of demand, whatever multiple a target of 1 means in the suite."""
+    months = {"plant_cover": 1.1, "warehouse_cover": 1.1, "recycled_cover": 1.5, "reman_cover": 1.2, "keep_cover": 0.5}
+    for cover in (4.0, 8.0, 1.2):
+        other = build_layout(replace(layout.suite, max_cover=cover))
+        expected = {name: min(1.0, value / cover) for name, value in months.items()}
+        assert default_parameters(other) == pytest.approx({**expected, "planning": 0.6})
+        assert set(default_parameters(other)) == set(PARAMETERS)
+        stocked = decide(other, ControllerRecord(kind="linear")).targets[S, :, 0]
+        assert stocked[stocked > 0] == pytest.approx(min(1.0, 1.1 / cover))
+
+
+def test_usual_covers_are_in_months_whatever_the_suites_scale(layout):
+    check_practice_is_in_months(layout)
+
+
+def test_covers_that_forget_the_suites_scale_are_found(layout, monkeypatch):
+    monkeypatch.setattr(
+        compliance_base_stock, "base_stock_target", lambda layout, kind, row: base_stock.COVER[kind, row] / 4.0
+    )
+    with pytest.raises(AssertionError):
+        check_practice_is_in_months(layout)
+
+
+@pytest.mark.parametrize("kind", ["linear", "compliance_base_stock"])
+def test_an_unknown_parameter_is_refused(layout, kind: str):
+    with pytest.raises(ModelError, match=r"has no parameters.*'covr'"):
+        build(layout, [ControllerRecord(kind=kind, parameters={"covr": 0.5})])
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), float("inf"), "much", "0.5", True, None, [0.5]])
+def test_a_parameter_outside_the_unit_interval_is_refused(layout, value):
+    with pytest.raises(ModelError, match=r"compliance_base_stock: plant_cover must be a number in \[0, 1\], not"):
+        build(layout, [reference(plant_cover=value)])
+
+
+@pytest.mark.parametrize("value", [0, 1, 0.0, 1.0])
+def test_the_ends_of_the_unit_interval_are_parameters(layout, value: float):
+    targets = decide(layout, reference(plant_cover=value)).targets
+    assert (targets[S, layout.targets[NodeKind.PLANT]] == value).all()
+
+
+def test_linear_takes_no_parameter_of_another_kind(layout):
+    with pytest.raises(ModelError, match=r"linear has no parameters, but was given \['plant_cover'\]: remove them"):
+        build(layout, [ControllerRecord(kind="linear", parameters={"plant_cover": 0.5})])
+
+
+def test_an_unknown_controller_is_refused(layout):
+    with pytest.raises(ModelError, match=r"unknown controllers \['clairvoyant'\]; known are"):
+        build(layout, [ControllerRecord(kind="clairvoyant")])
+
+
+def test_controllers_decide_alike_alone_and_in_a_mixed_batch(layout):
+    records = [
+        schedule_record(layout, 1),
+        reference(),
+        ControllerRecord(kind="linear"),
+        schedule_record(layout, 2),
+        reference(planning=1.0),
+    ]
+    together = decide(layout, *records, duty_in=30, barred="pyro", barred_in=4)
+    for cell, record in enumerate(records):
+        alone = decide(layout, record, duty_in=30, barred="pyro", barred_in=4)
+        assert np.array_equal(together.targets[..., cell], alone.targets[..., 0])
+        assert np.array_equal(together.levers[..., cell], alone.levers[..., 0])
+
+
+def test_an_empty_batch_is_refused():
+    with pytest.raises(ModelError, match="at least one controller"):
+        MixedBatch([], 0).decide(observation(0))
+
+
+@pytest.mark.parametrize("targets", ["node", "kind"])
+def test_a_candidate_becomes_the_schedule_that_it_stands_for(layout, targets: str):
+    layout = build_layout(replace(layout.suite, targets=targets))
+    space = search_space(layout, "schedule")
+    assert space.epochs == layout.suite.epochs and space.levers == layout.suite.levers
+    bits = np.zeros((space.epochs, len(space.levers)), dtype=bool)
+    bits[1, 2] = True
+    values = np.linspace(0.01, 0.99, len(space.parameters))
+    record = to_record("schedule", Candidate(bits=bits, values=values))
+    schedule = schedule_from_record(layout, record.parameters)
+    assert np.array_equal(schedule.levers, bits)
+    for (row, nodes), value in zip(searched_targets(layout).values(), values, strict=True):
+        assert (schedule.targets[row, nodes] == value).all()
+    assert np.count_nonzero(schedule.targets) == sum(len(nodes) for _, nodes in searched_targets(layout).values())
+    again = ControllerRecord.from_json(record.to_json())
+    assert again.digest == record.digest
+
+
+def names_by_kind(layout: Layout) -> list[str]:
+    letters = {"plant": "SM", "warehouse": "S", "collector": "U", "remanufacturer": "MU", "recycler": "MU"}
+    return [f"{kind}.{letter}" for kind, row in letters.items() for letter in row]
+
+
+def test_a_search_sets_one_number_for_each_node_or_for_each_kind(layout):
+    by_node = searched_targets(layout)
+    by_kind = searched_targets(build_layout(replace(layout.suite, targets="kind")))
+    assert list(by_kind) == names_by_kind(layout)
+    assert all(len(nodes) == 1 for _, nodes in by_node.values())
+    for name, (row, nodes) in by_kind.items():
+        kind, letter = name.split(".")
+        assert nodes == layout.targets[NodeKind(kind)].tolist() and row == "SMU".index(letter)
+        assert nodes == [by_node[f"{layout.network.nodes[node].name}.{letter}"][1][0] for node in nodes]
+
+
+@pytest.mark.parametrize("targets", ["node", "kind"])
+def test_a_search_of_schedules_starts_from_practice_and_that_is_what_the_reference_does(layout, targets: str):
+    """All but the keep-up-to levels of recyclers, which the reference sets with those of remanufacturers."""
+    layout = build_layout(replace(layout.suite, targets=targets))
+    space = search_space(layout, "schedule")
+    assert space.start == tuple(usual_targets(layout)) and len(space.start) == len(space.parameters)
+    bits = np.zeros((space.epochs, len(space.levers)), dtype=bool)
+    started = decide(layout, to_record("schedule", Candidate(bits=bits, values=np.array(space.start))))
+    usual = decide(layout, reference())
+    assert not started.levers.any()
+    recyclers = layout.targets[NodeKind.RECYCLER]
+    assert (started.targets[U, recyclers] == 0.25).all()
+    started.targets[U, recyclers] = usual.targets[U, recyclers]
+    assert np.array_equal(started.targets, usual.targets)
+
+
+def test_a_schedule_of_the_other_targets_is_refused(layout):
+    other = build_layout(replace(layout.suite, targets="kind"))
+    with pytest.raises(
+        ModelError, match=r"a schedule for this suite has 8 targets and 9 levers .* made for another suite"
+    ):
+        build(other, [schedule_record(layout)])
+
+
+def test_a_schedule_follows_its_epochs_and_keeps_the_last(layout):
+    record = schedule_record(layout)
+    controller = build(layout, [record])
+    bits = record.parameters["levers"]
+    for epoch in range(len(bits) + 3):
+        found = controller.decide(replace(observation(1), epoch=epoch)).levers[:, 0]
+        assert "".join(str(int(bit)) for bit in found) == bits[min(epoch, len(bits) - 1)]
+
+
+def test_a_schedule_for_another_network_is_refused(layout):
+    other = build_layout(replace(layout.suite, network="loop"))
+    with pytest.raises(ModelError, match="made for another suite"):
+        build(other, [schedule_record(layout)])
+
+
+def test_the_reference_is_searched_by_its_parameters_and_linear_is_not(layout):
+    space = search_space(layout, "compliance_base_stock")
+    assert space.parameters == PARAMETERS and space.bits == 0
+    assert dict(zip(PARAMETERS, space.start, strict=True)) == default_parameters(layout)
+    candidate = Candidate(bits=np.zeros((0, 0), dtype=bool), values=np.full(len(PARAMETERS), 0.25))
+    assert to_record("compliance_base_stock", candidate).parameters == dict.fromkeys(PARAMETERS, 0.25)
+    with pytest.raises(ModelError, match="nothing to search"):
+        search_space(layout, "linear")
