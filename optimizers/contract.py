@@ -31,6 +31,8 @@ class SearchSpace:
     def __post_init__(self) -> None:
         if self.start and len(self.start) != len(self.parameters):
             raise ValueError(f"start has {len(self.start)} values for {len(self.parameters)} parameters")
+        if not all(0.0 <= value <= 1.0 for value in self.start):
+            raise ValueError(f"start must lie in [0, 1]: {self.start}")
 
     @property
     def bits(self) -> int:

@@ -30,6 +30,7 @@ class Generational(Optimizer):
         self.rng = np.random.Generator(np.random.Philox(key=key))
         self.archive = Archive(space, max(_FINALISTS, 4 * width))
         self.told = 0
+        self._asked = False
         self._seen: set[str] = set()
 
     @abstractmethod
@@ -42,7 +43,8 @@ class Generational(Optimizer):
 
     def ask(self, n: int) -> list[Candidate]:
         """Return n new candidates; none was asked before by this instance unless the space is exhausted."""
-        chosen = self._unseen(self._practice()) if n and self.space.start and not self._seen else []
+        chosen = self._unseen(self._practice()) if n and self.space.start and not self._asked else []
+        self._asked = self._asked or n > 0
         for attempt in range(_ATTEMPTS):
             if len(chosen) == n:
                 return chosen

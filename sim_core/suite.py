@@ -60,6 +60,8 @@ class SuiteDefinition:
                     f"suite {self.name!r}: families {sorted(shared)} are in {seen} and in test; "
                     "a test family must be one that nothing was tuned or chosen on: remove it from one of the two"
                 )
+        if self.targets not in ("node", "kind"):
+            raise ModelError(f"suite {self.name!r}: targets is {self.targets!r}; it is 'node' or 'kind'")
         unknown = [lever for lever in self.levers if lever not in LEVERS]
         if unknown:
             raise ModelError(f"suite {self.name!r}: unknown levers {unknown}; known are {list(LEVERS)}")

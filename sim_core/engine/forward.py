@@ -8,7 +8,6 @@ from sim_core.engine.period import Period
 from sim_core.engine.pipeline import add_up
 from sim_core.engine.reverse import serviceable_position
 from sim_core.engine.settings import M, S, ratio
-from sim_core.engine.state import plant_forecast, warehouse_forecast
 from sim_core.ledger import Account, Flow
 from sim_core.network import LaneGroup, NodeKind
 from sim_core.units import MONTHS_PER_YEAR, parse_month
@@ -34,8 +33,7 @@ def produce(p: Period) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     scrap = scrap_share(p)
     per_kwh = layout.bom[:, None] / (1.0 - scrap)
     possible = (state.feed.sum(axis=2) / per_kwh).min(axis=1)
-    expected = plant_forecast(layout, warehouse_forecast(layout, state.forecast))
-    wanted = np.maximum(0.0, p.settings.cover(NodeKind.PLANT, S) * expected - state.plant_goods)
+    wanted = np.maximum(0.0, p.settings.cover(NodeKind.PLANT, S) * state.at_plant - state.plant_goods)
     made = np.minimum(np.minimum(wanted, layout.production_capacity[:, None]), possible)
     used = made[:, None] * per_kwh
     recycled = _use_feed(p, used)
@@ -87,6 +85,7 @@ def sell(p: Period) -> None:
     p.ledger.move(Flow.SERVED, served)
     p.ledger.move(Flow.SOLD, leaving.sum(axis=(0, 1)))
     state.forecast += _SMOOTHING * (demand - state.forecast)
+    state.expect(layout)
 
 
 def order(p: Period) -> None:
@@ -99,8 +98,9 @@ def order(p: Period) -> None:
 def _order_goods(p: Period) -> None:
     state, layout = p.state, p.layout
     lanes = layout.lanes[LaneGroup.GOODS]
-    expected = warehouse_forecast(layout, state.forecast)
-    target = p.settings.cover(NodeKind.WAREHOUSE, S) * expected * (_mean_lead(p, LaneGroup.GOODS) + 1.0)[:, None]
+    target = (
+        p.settings.cover(NodeKind.WAREHOUSE, S) * state.at_warehouse * (_mean_lead(p, LaneGroup.GOODS) + 1.0)[:, None]
+    )
     asked = lanes.share[:, None] * np.maximum(0.0, target - serviceable_position(p))[lanes.receiver]
     wanted = p.wanted_from(LaneGroup.GOODS, asked)
     filled = ratio(state.plant_goods, wanted)
@@ -173,8 +173,7 @@ def _pay_virgin(p: Period, sent: NDArray[np.float64]) -> None:
 
 def _monthly_need(p: Period) -> NDArray[np.float64]:
     """Return the material that each plant expects to use in a month, (P, M, B) kg."""
-    expected = plant_forecast(p.layout, warehouse_forecast(p.layout, p.state.forecast))
-    return expected[:, None] * (p.layout.bom[:, None] / (1.0 - scrap_share(p)))
+    return p.state.at_plant[:, None] * (p.layout.bom[:, None] / (1.0 - scrap_share(p)))
 
 
 def _mean_lead(p: Period, group: LaneGroup) -> NDArray[np.float64]:

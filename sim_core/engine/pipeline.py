@@ -38,6 +38,10 @@ class Pipeline:
         """Return what is in transit on each lane: (E, *cargo, B)."""
         return self._slots.sum(axis=0)
 
+    def total(self) -> NDArray[np.float64]:
+        """Return all that is in transit, cargo added up: (B,)."""
+        return self._slots.reshape(-1, self._slots.shape[-1]).sum(axis=0)
+
     def inbound(self) -> NDArray[np.float64]:
         """Return what is in transit to each receiver: (n, *cargo, B)."""
         return add_up(self.lanes.to_receiver, self.on_lanes())

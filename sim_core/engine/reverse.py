@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from sim_core.engine.layout import GRADES, LINES, LIVES, ROUTE_LINE, ROUTES
 from sim_core.engine.period import Period
 from sim_core.engine.settings import M, U, ratio
-from sim_core.engine.state import warehouse_forecast
 from sim_core.ledger import Account, Flow
 from sim_core.network import LaneGroup, NodeKind
 from sim_core.units import MONTHS_PER_YEAR
@@ -82,21 +81,21 @@ def remanufacture(p: Period) -> None:
     """Remanufacture up to M at the warehouses served, keep cores up to U, pass the rest to recyclers."""
     state, layout = p.state, p.layout
     state.cores += p.arrive(LaneGroup.REMAN_FEED)
+    spent = state.cores[:, LIVES - 1].copy()  # no unit is remanufactured after its last life
+    state.cores[:, LIVES - 1] = 0.0
     stock = state.cores.sum(axis=1)
     capacity = layout.value("reman.capacity") + p.capacity.added(NodeKind.REMANUFACTURER, p.t)
     wanted = np.minimum(np.minimum(_serviceable_gap(p), capacity), stock)
     used = state.cores * ratio(wanted, stock)[:, None]
-    used[:, LIVES - 1] = 0.0  # no unit is remanufactured after its last life
     state.cores -= used
     made = np.zeros_like(used)
     made[:, 1:] = used[:, : LIVES - 1] * layout.value("reman.yield")
     kept = p.settings.cover(NodeKind.REMANUFACTURER, U) * capacity
     stock = state.cores.sum(axis=1)
     surplus = state.cores * ratio(np.maximum(0.0, stock - kept), stock)[:, None]
-    surplus[:, LIVES - 1] = state.cores[:, LIVES - 1]
     state.cores -= surplus
     p.send_product(LaneGroup.REMAN_GOODS, made)
-    p.send_product(LaneGroup.REJECTS, (used - made + surplus).sum(axis=1))
+    p.send_product(LaneGroup.REJECTS, (used - made + surplus).sum(axis=1) + spent)
     processed = used.sum(axis=(0, 1))
     p.ledger.pay(Account.REMANUFACTURE, processed * layout.value("reman.cost"))
     reused = made.sum(axis=(0, 1)) * layout.mass
@@ -108,11 +107,10 @@ def remanufacture(p: Period) -> None:
 def _serviceable_gap(p: Period) -> NDArray[np.float64]:
     """Return by how much each remanufacturer would fill its share of the warehouses up to M: (R, B) kWh."""
     lanes = p.layout.lanes[LaneGroup.REMAN_GOODS]
-    expected = warehouse_forecast(p.layout, p.state.forecast)
     position = serviceable_position(p)
     portion = lanes.share / (lanes.to_receiver @ lanes.share)[lanes.receiver]
     cover = p.settings.cover(NodeKind.REMANUFACTURER, M)[lanes.sender]
-    target = cover * expected[lanes.receiver] * (lanes.lead + 1.0)[:, None]
+    target = cover * p.state.at_warehouse[lanes.receiver] * (lanes.lead + 1.0)[:, None]
     return p.wanted_from(LaneGroup.REMAN_GOODS, portion[:, None] * np.maximum(0.0, target - position[lanes.receiver]))
 
 

@@ -11,6 +11,8 @@ from sim_core.units import MONTHS_PER_YEAR
 
 S, M, U = 0, 1, 2  # rows of Control.targets
 
+_NOTHING = 1e-200  # crumbs that a division by them would blow up
+
 _INVEST = {
     "invest_recycler": NodeKind.RECYCLER,
     "invest_remanufacturer": NodeKind.REMANUFACTURER,
@@ -80,7 +82,9 @@ class Capacity:
         rate = (1.0 + self._layout.suite.discount_rate) ** (1.0 / MONTHS_PER_YEAR) - 1.0
         life = self._layout.value("invest.life_months")
         factor = rate / (1.0 - (1.0 + rate) ** -life) if rate > 0 else 1.0 / life
-        factor *= (1.0 + rate) ** self._layout.value("invest.build_months")
+        factor *= (1.0 + rate) ** (
+            self._layout.value("invest.build_months") - 1.0
+        )  # the first payment is a month later
         total = np.zeros_like(self._steps[NodeKind.RECYCLER][t])
         for kind in _INVEST.values():
             capex = self._layout.value(f"invest.{kind}.capex") * self._layout.count[kind]
@@ -89,5 +93,6 @@ class Capacity:
 
 
 def ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return min(1, part / whole), 1 where whole is 0: the share of a request that can be served."""
-    return np.minimum(1.0, part / np.where(whole > 0.0, whole, 1.0)) * (whole > 0.0) + (whole <= 0.0)
+    """Return min(1, part / whole), 1 where whole is nothing: the share of a request that can be served."""
+    some = whole > _NOTHING
+    return np.where(some, np.minimum(1.0, part / np.where(some, whole, 1.0)), 1.0)

@@ -38,7 +38,14 @@ class State:
     recycler_feed: NDArray[np.float64]  # (Y, 2, B) post-consumer, manufacturing scrap
     pipes: dict[LaneGroup, Pipeline]
     forecast: NDArray[np.float64]  # (K, B) smoothed demand
+    at_warehouse: NDArray[np.float64]  # (W, B) the demand that each warehouse expects by that forecast
+    at_plant: NDArray[np.float64]  # (P, B) the demand that each plant expects by it
     returns_forecast: NDArray[np.float64]  # (C, B) smoothed collection
+
+    def expect(self, layout: Layout) -> None:
+        """Pass the markets' forecast on to warehouses and plants."""
+        self.at_warehouse = warehouse_forecast(layout, self.forecast)
+        self.at_plant = plant_forecast(layout, self.at_warehouse)
 
     def product(self) -> NDArray[np.float64]:
         """Return all product mass in the system, scrap included, in kWh: (B,)."""
@@ -55,7 +62,7 @@ class State:
         for stock in stocks:
             total = total + _over_nodes(stock)
         for group in PRODUCT_CARGO:
-            total = total + _over_nodes(self.pipes[group].on_lanes())
+            total = total + self.pipes[group].total()
         return total
 
     def loose_material(self) -> NDArray[np.float64]:
@@ -73,6 +80,9 @@ def initial_state(layout: Layout, use: UsePhase, demand: NDArray[np.float64]) ->
     """
     count, cells = layout.count, len(demand)
     materials = len(layout.bom)
+    forecast = layout.market_share[:, None] * demand
+    at_warehouse = warehouse_forecast(layout, forecast)
+    at_plant = plant_forecast(layout, at_warehouse)
     state = State(
         use=use,
         plant_goods=np.zeros((count[NodeKind.PLANT], cells)),
@@ -84,12 +94,12 @@ def initial_state(layout: Layout, use: UsePhase, demand: NDArray[np.float64]) ->
         second_life=np.zeros((count[NodeKind.SECOND_LIFE], cells)),
         recycler_feed=np.zeros((count[NodeKind.RECYCLER], 2, cells)),
         pipes=_pipes(layout, cells),
-        forecast=layout.market_share[:, None] * demand,
+        forecast=forecast,
+        at_warehouse=at_warehouse,
+        at_plant=at_plant,
         returns_forecast=np.zeros((count[NodeKind.COLLECTOR], cells)),
     )
     goods, virgin = layout.lanes[LaneGroup.GOODS], layout.lanes[LaneGroup.VIRGIN]
-    at_warehouse = warehouse_forecast(layout, state.forecast)
-    at_plant = plant_forecast(layout, at_warehouse)
     state.goods[:, 0] += at_warehouse
     state.plant_goods += at_plant
     need = at_plant[:, None, :] * layout.bom[None, :, None]

@@ -114,11 +114,11 @@ def draw_paths(
     """Recompute a scenario's exogenous paths."""
     number, periods = scenario_number(recipe.family, recipe.index), suite.periods
     level = uniform(suite.seed, number, "levels", 8, 1)[0]
-    months = np.arange(periods)
+    years = _years(suite)
     demand = _demand(suite, number, archetype, level)
     base = np.array(archetype.by_material("price"))
     virgin = base * np.exp(_reverting(suite, number, archetype, "virgin price", len(base)))
-    virgin *= _price_jump(recipe, level, months)[:, None]
+    virgin *= _price_jump(recipe, level, years * MONTHS_PER_YEAR)[:, None]
     premium = archetype.value("external.premium") * np.exp(
         _reverting(suite, number, archetype, "external premium", len(base))
     )
@@ -127,7 +127,7 @@ def draw_paths(
         archetype.value("external.capacity")
         * (0.5 + level[0])
         * use_2031
-        * (1.0 + 0.06 * months / MONTHS_PER_YEAR)[:, None]
+        * (1.0 + archetype.value("external.growth") * years)[:, None]
     )
     return Paths(
         demand=demand,
@@ -269,7 +269,8 @@ def _demand(
     season = 1.0 + archetype.value("demand.season") * np.sin(2.0 * np.pi * (years + 0.25))
     sigma = archetype.value("demand.volatility")
     shocks = normal(suite.seed, number, "demand", 1, suite.periods)[:, 0]
-    noise = _autoregressive(0.7, np.sqrt(1.0 - 0.7**2) * sigma * shocks)
+    persistence = archetype.value("demand.persistence")
+    noise = _autoregressive(persistence, np.sqrt(1.0 - persistence**2) * sigma * shocks)
     return trend * season * np.exp(noise - 0.5 * sigma**2)
 
 
@@ -294,7 +295,7 @@ def _autoregressive(decay: float, shocks: NDArray[np.float64]) -> NDArray[np.flo
     return path
 
 
-def _price_jump(recipe: Recipe, level: NDArray[np.float64], months: NDArray[np.int64]) -> NDArray[np.float64]:
+def _price_jump(recipe: Recipe, level: NDArray[np.float64], months: NDArray[np.float64]) -> NDArray[np.float64]:
     low, high = family(recipe.family).price_shock
     factor = np.exp(np.log(low) + (np.log(high) - np.log(low)) * level[4])
     return np.where(months >= round(24 + 144 * level[5]), factor, 1.0)
@@ -303,7 +304,7 @@ def _price_jump(recipe: Recipe, level: NDArray[np.float64], months: NDArray[np.i
 def _carbon_price(suite: SuiteDefinition, number: int, archetype: Archetype) -> NDArray[np.float64]:
     sigma = archetype.value("carbon_price.volatility")
     shocks = normal(suite.seed, number, "carbon price", 1, suite.periods)[:, 0]
-    decay = np.exp(-0.25 / MONTHS_PER_YEAR)
+    decay = np.exp(-archetype.value("carbon_price.reversion") / MONTHS_PER_YEAR)
     log = _autoregressive(float(decay), sigma / np.sqrt(MONTHS_PER_YEAR) * shocks)
     drift = archetype.value("carbon_price.drift") * _years(suite)
     return archetype.value("carbon_price.start") * np.exp(drift + log)
