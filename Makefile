@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint typecheck format bench lock clean
+.PHONY: help setup demo test test-slow lint typecheck format lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # For machines whose package index has no CPU build of PyTorch: TORCH_ARGS="--index-url <an index of CPU builds>".
@@ -60,10 +60,6 @@ typecheck: $(STAMP)  ## basedpyright
 format: $(STAMP)  ## rewrite the code in the project's style
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
-
-bench: $(STAMP)  ## run every benchmark; each writes build/bench/NAME.json
-	@mkdir -p build/bench
-	@shopt -s nullglob; for file in benchmarks/bench_*.py; do echo "bench: $$file"; $(BIN)/python "$$file"; done
 
 lock:  ## rebuild requirements.lock from pyproject.toml in a new environment
 	@rm -rf build/lock && mkdir -p build/lock

@@ -5,21 +5,22 @@ from collections.abc import Sequence
 from optimizers.archive import Points
 from optimizers.contract import Evaluation
 from optimizers.generational import Generational
-from optimizers.moves import uniform_bits
+from optimizers.moves import around, uniform_bits
 
 
 class RandomSearch(Generational):
     """Draws candidates that don't depend on anything told.
 
     Bits: each candidate draws a density from U(0, 1), then switches every bit on with that probability.
-    Values: U(0, 1).
+    Values: U(0, 1), or, for every second candidate of a space with a start, around it.
     """
 
     def propose(self, n: int) -> Points:
         """Return n random points."""
-        return Points(
-            bits=uniform_bits(self.rng, self.space, n), values=self.rng.random((n, len(self.space.parameters)))
-        )
+        values = self.rng.random((n, len(self.space.parameters)))
+        if self.space.start:
+            values[::2] = around(self.rng, self.space.start, len(values[::2]))
+        return Points(bits=uniform_bits(self.rng, self.space, n), values=values)
 
     def learn(self, evaluations: Sequence[Evaluation]) -> None:
         """Learn nothing."""

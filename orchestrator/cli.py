@@ -9,6 +9,7 @@ command resumes.
 
 import json
 import os
+import shutil
 import sys
 import traceback
 from pathlib import Path
@@ -240,6 +241,11 @@ def _version() -> str:
         return "(not installed)"
 
 
+def _command() -> str:
+    """Return how this command can be called again from the same shell."""
+    return "circularbench" if shutil.which("circularbench") else sys.argv[0]
+
+
 def _print_result(result: "SweepResult", *, as_json: bool) -> None:
     """Print the leaderboard and where to look further; the counts as one object when machines read."""
     from orchestrator.console import leaderboard_table, make_console
@@ -250,7 +256,7 @@ def _print_result(result: "SweepResult", *, as_json: bool) -> None:
         f"{result.cells:,} runs: {result.simulated:,} simulated, {result.reused:,} reused, {result.failed:,} failed",
         f"report: {result.report}",
         result.mlflow_message,
-        f"MLflow: circularbench mlflow --results {result.report.parent}" if result.mlflow_link else "",
+        f"MLflow: {_command()} mlflow --results {result.report.parent}" if result.mlflow_link else "",
         f"  then: {result.mlflow_link}" if result.mlflow_link else "",
         f"digest: {result.digest}",
     ]

@@ -45,6 +45,9 @@ def leaderboard_table(entries: Sequence[Mapping[str, Any]]) -> Table | Text:
         "n",
     ):
         table.add_column(heading, justify="right")
+    against_random = any("random_diff" in entry for entry in entries)
+    if against_random:
+        table.add_column("difference to random\nM EUR [interval]", justify="right")
     for entry in entries:
         table.add_row(
             _number(entry["rank"], 1, 0),
@@ -55,6 +58,7 @@ def leaderboard_table(entries: Sequence[Mapping[str, Any]]) -> Table | Text:
             _number(entry["circularity"], 1, 4),
             _number(entry["compliance"], 100, 1),
             _number(entry["n"], 1, 0),
+            *([_difference(entry, "random_diff")] if against_random else []),
         )
     return table
 
@@ -81,16 +85,18 @@ def instruments_table(plan: Mapping[str, Any]) -> Table | Text:
     for heading in ("id", "instrument", "binds", "source", "verification"):
         table.add_column(heading, overflow="fold")
     for instrument in plan["instruments"]:
-        cells = [instrument["id"], instrument["name"], "yes" if instrument["binds"] else "no"]
+        binds = instrument.get("binds_in") or ("yes" if instrument["binds"] else "no")
+        cells = [instrument["id"], instrument["name"], binds]
         table.add_row(*(Text(str(cell)) for cell in [*cells, instrument["source"], instrument["verification"]]))
     return table
 
 
-def _difference(entry: Mapping[str, Any]) -> str:
-    if entry["cost_diff"] is None:
+def _difference(entry: Mapping[str, Any], name: str = "cost_diff") -> str:
+    """Format a paired difference with its limits."""
+    if entry.get(name) is None:
         return "-"
-    low, high = (_number(entry[name], 1e-6, 3, sign=True) for name in ("cost_diff_lo", "cost_diff_hi"))
-    return f"{_number(entry['cost_diff'], 1e-6, 3, sign=True)} [{low}, {high}]"
+    low, high = (_number(entry[f"{name}_{limit}"], 1e-6, 3, sign=True) for limit in ("lo", "hi"))
+    return f"{_number(entry[name], 1e-6, 3, sign=True)} [{low}, {high}]"
 
 
 def _number(value: float | None, factor: float, digits: int, *, sign: bool = False) -> str:

@@ -80,7 +80,10 @@ class LeaderboardRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaderboard:
-    """Rows in the order of rank. costs: Entry -> scenario -> J, over the scenarios that the Entry completed."""
+    """Rows in the order of rank. costs: Entry -> scenario -> J, over the scenarios that the Entry completed.
+
+    random: the Entry of a random search, which the others are compared with besides the reference, or None.
+    """
 
     digest: str
     reference: str
@@ -88,6 +91,7 @@ class Leaderboard:
     rows: tuple[LeaderboardRow, ...]
     costs: Mapping[str, Mapping[str, float]] = field(repr=False)
     bootstrap: ScenarioBootstrap = field(repr=False, compare=False)
+    random: str | None = None
 
     def versus(self, name: str) -> dict[str, Interval | None]:
         """Return each Entry's paired difference in J to the Entry `name` (negative is better), in the order of rank.
@@ -99,8 +103,14 @@ class Leaderboard:
         return {row.name: _difference(self.costs[row.name], self.costs[name], self.bootstrap) for row in self.rows}
 
     def to_json(self) -> dict[str, Any]:
-        """Return {digest, entries}, plain numbers and None."""
-        return {"digest": self.digest, "entries": [row.to_json() for row in self.rows]}
+        """Return {digest, entries}: plain numbers and None, with random_diff and limits where a random search is."""
+        entries = [row.to_json() for row in self.rows]
+        against = {} if self.random is None else self.versus(self.random)
+        for entry in entries if self.random is not None else ():
+            found = against[entry["name"]]
+            limits = (None, None, None) if found is None else (found.estimate, found.low, found.high)
+            entry.update(zip(("random_diff", "random_diff_lo", "random_diff_hi"), limits, strict=True))
+        return {"digest": self.digest, "entries": entries}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Outcome: what the journal holds of a plan, finished or not. Reads only."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sim_core.seeding import content_id
 
 JOURNAL = "journal.sqlite"
 EXPERIMENT = "experiment.yaml"
+RANDOM = "random"  # the search method that the others are compared with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,9 @@ def read_leaderboard(results: Path, spec: ExperimentSpec | None = None) -> Leade
 
 def build_board(spec: ExperimentSpec, outcome: Outcome, journal: Journal) -> Leaderboard:
     """Return the leaderboard of a finished sweep."""
-    return build_leaderboard(
+    searches = {entry.name: entry.search for entry in spec.entries}
+    random = next((name for name, search in searches.items() if search and search.method == RANDOM), None)
+    board = build_leaderboard(
         outcome.entries,
         reference=spec.reference,
         seed=spec.statistics.seed,
@@ -118,6 +121,7 @@ def build_board(spec: ExperimentSpec, outcome: Outcome, journal: Journal) -> Lea
         confidence=spec.statistics.confidence,
         digest=journal.digest(outcome.keys),
     )
+    return replace(board, random=random)
 
 
 def describe(spec: ExperimentSpec, results: Path) -> dict[str, Any]:

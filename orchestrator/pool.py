@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from orchestrator.work import Block, Cell
+from orchestrator.work import Block
 from sim_core.errors import InfrastructureError
 from sim_core.suite import SuiteDefinition
 
@@ -20,13 +20,6 @@ _RETRIES = 3
 _START_LIMIT_S = 600.0
 
 OnTable = Callable[[Block, "pa.Table"], None]
-
-
-def split(cells: Sequence[Cell], size: int) -> list[Block]:
-    """Return the cells in blocks of at most `size`, in order. Raises ValueError unless size is at least 1."""
-    if size < 1:
-        raise ValueError(f"a block holds at least 1 cell, not {size}")
-    return [Block(cells=tuple(cells[start : start + size])) for start in range(0, len(cells), size)]
 
 
 class Pool(Protocol):

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from orchestrator.outcome import Outcome
 
 REPORT = "report.html"
-RANDOM = "random"  # the Entry that the report compares searches with, besides the reference
 
 
 def publish(
@@ -59,7 +58,7 @@ def publish(
         controllers={entry.name: entry.controller.to_json() for entry in outcome.entries},
         cells=cells / state["cells"],
         report=report,
-        started_ms=journal.get_note("started_ms"),
+        started_ms=journal.get_note(f"started_ms/{spec.name}"),
         ended_ms=state["ended_ms"],
     )
     flushed = flush(sweep, uri=uri, cursor=journal.get_note(f"mlflow/{spec.name}"))
@@ -106,9 +105,9 @@ def _write_report(spec: ExperimentSpec, outcome: "Outcome", board: Leaderboard, 
 
     suite = outcome.plan.suite
     against: list[dict[str, Any]] = []
-    if any(entry.name == RANDOM for entry in outcome.entries):
-        for name, interval in board.versus(RANDOM).items():
-            if interval is not None:
+    if board.random is not None:
+        for name, interval in board.versus(board.random).items():
+            if interval is not None and name != board.random:
                 against.append(
                     {
                         "name": name,

@@ -50,7 +50,7 @@ def write_report(
         "reference": reference,
         "confidence": f"{confidence:.0%} bootstrap limits over scenarios",
         "entries": _leaderboard_rows(entries, scale),
-        "random_rows": _difference_rows([row for row in against_random if row["name"] != "random"], scale),
+        "random_rows": _difference_rows(against_random, scale),
         **_families(entries, scale),
         "shortfall": _shortfall_rows(entries, scale),
         "chart": convergence_chart(drawn, scale=scale, unit=unit),

@@ -87,9 +87,9 @@ scenarios; a dash means that nothing defines the value, such as compliance where
 
 <h2>Against random search</h2>
 {% if random_rows %}
-<p>The paired difference in J to the Entry <code>random</code>, over the scenarios that both completed.</p>
+<p>The paired difference in J to the random search, over the scenarios that both completed.</p>
 {{ differences(random_rows) }}
-{% else %}<p class="empty">This sweep has no Entry <code>random</code> to compare with.</p>{% endif %}
+{% else %}<p class="empty">This sweep has no random search to compare with.</p>{% endif %}
 
 <h2>By family of law</h2>
 {% if families %}

@@ -183,9 +183,6 @@ def load(path: str | Path) -> ExperimentSpec:
     return loads(read_text(path), str(path))
 
 
-load_spec = load  # a name that says what is loaded, for importers
-
-
 def loads(text: str, name: str = "experiment") -> ExperimentSpec:
     """Load an experiment from text; `name` is the file in messages. Raises one SpecError that lists all faults."""
     document = parse(text, name)

@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.faults import Objection, TreePath, near_miss, value_at
 from sim_core.catalogue import ARCHETYPES, archetype
+from sim_core.catalogue import objection as override_objection
 from sim_core.suite import SPLITS
 
 MONTHS_IN_YEAR = 12
@@ -95,6 +96,15 @@ def _catalogue_names(tree: Any) -> Iterator[Objection]:
             if word not in known:
                 message = f"unknown {kind} of archetype {name}"
                 yield Objection(path=("suite", field, word), message=message, hint=near_miss(word, known), key=True)
+    given = value_at(tree, "suite", "overrides")
+    numbers = {
+        word: float(value)
+        for word, value in (given.items() if isinstance(given, Mapping) else ())
+        if word in product.parameters and isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    wrong = override_objection(product, numbers)
+    if wrong is not None:
+        yield Objection(path=("suite", "overrides", wrong[0]), message=wrong[1])
 
 
 def _levers(tree: Any) -> Iterator[Objection]:

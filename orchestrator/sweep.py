@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PARTS = "parts"
+RECIPES = "recipes.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +108,13 @@ class _Sweep:
         rows = self.finish("choose", cells)
         chosen = dict(self.plan.fixed)
         for name, records in finalists.items():
-            chosen[name], means = best_on_validation(self.plan, records, rows)
             key = self.plan.choice_key(self.plan.searches[name], records)
-            if self.journal.choice(key) is None:
-                self.journal.put_choice(key, {"controller": chosen[name].to_json(), "means": means})
+            known = self.journal.choice(key)
+            if known is None:
+                best, means = best_on_validation(self.plan, records, rows)
+                known = {"controller": best.to_json(), "means": means}
+                self.journal.put_choice(key, known)
+            chosen[name] = ControllerRecord.from_json(known["controller"])
         return chosen
 
 
@@ -129,8 +133,8 @@ def run_sweep(spec: ExperimentSpec, results: Path, *, settings: RunSettings, pro
         ) from None
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(results / JOURNAL))
-        if journal.get_note("started_ms") is None:
-            journal.put_note("started_ms", time.time_ns() // 1_000_000)
+        if journal.get_note(f"started_ms/{spec.name}") is None:
+            journal.put_note(f"started_ms/{spec.name}", time.time_ns() // 1_000_000)
         _write_inputs(spec, plan, results)
         backend = LazyBackend(plan.suite, settings, stack)
         sweep = _Sweep(plan=plan, journal=journal, parts=results / PARTS, progress=progress, backend=backend)
@@ -156,13 +160,12 @@ def run_sweep(spec: ExperimentSpec, results: Path, *, settings: RunSettings, pro
 
 def _write_inputs(spec: ExperimentSpec, plan: Plan, results: Path) -> None:
     """Keep the scenarios' recipes and the resolved experiment beside the results; written anew when they change."""
-    path, text = results / EXPERIMENT, spec.to_yaml()
-    recipes = results / "recipes.jsonl"
+    texts = {RECIPES: recipe_lines(plan.suite), EXPERIMENT: spec.to_yaml()}
     try:
-        if recipes.exists() and path.exists() and path.read_text(encoding="utf-8") == text:
-            return
-        recipes.write_text(recipe_lines(plan.suite), encoding="utf-8")
-        path.write_text(text, encoding="utf-8")  # last: once it stands, the recipes beside it are whole
+        for name, text in texts.items():
+            path = results / name
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InfrastructureError(
             f"can't write into {results}: {error.strerror}; make room or name another --results"

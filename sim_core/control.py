@@ -1,7 +1,8 @@
 """Controllers: what acts on a network, what it may see, and what it may set.
 
 Controls are targets, not raw orders. Each node has up to three numbers in [0, 1] that the network scales:
-S order-up-to, M remanufacture-up-to (at a recycler route throughput, at a plant recycled-feed-up-to), U keep-up-to.
+S order-up-to, M remanufacture-up-to (at a plant recycled-feed-up-to, at a recycler route throughput, at inspection the
+share offered to second life), U keep-up-to.
 Levers are switched on or off per review epoch.
 """
 
@@ -54,16 +55,16 @@ class ControllerRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What a controller may see at a review: announced law and past physical state, never the realised law.
+    """What a controller may see at a review: announced law, never the realised law.
 
-    Shapes: B cells last. `announced_duty` is the recycled-content duty that is announced, at this date, for each
-    of the coming epochs' mean months: (lookahead epochs, materials, B).
+    H coming months, B cells last. announced_duty: the recycled-content share that is announced, at this date, for each
+    of them. announced_route_legal: which recycling routes announced law leaves open in each.
     """
 
     period: int
     epoch: int
-    announced_duty: NDArray[np.float64]
-    announced_route_legal: NDArray[np.bool_]  # (lookahead epochs, routes, B)
+    announced_duty: NDArray[np.float64]  # (H, materials, B)
+    announced_route_legal: NDArray[np.bool_]  # (H, routes, B)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

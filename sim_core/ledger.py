@@ -50,7 +50,6 @@ class Flow(StrEnum):
     TO_REUSE = "to_reuse"  # mass that was remanufactured or sold for a second life
     DEMAND = "demand"  # kWh
     SERVED = "served"  # kWh x state of health
-    SOLD = "sold"  # kWh
     DUTY = "duty"  # kg of recycled content owed, over closed windows
     SHORT = "short"  # kg of it not met
 

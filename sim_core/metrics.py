@@ -42,7 +42,7 @@ def measure(layout: Layout, ledger: Ledger) -> dict[str, Vector]:
     objective: J, EUR. carbon: tCO2e over the scored horizon. circularity: MCI of the scored horizon's totals.
     service: demand served, by state of health, over demand. compliance: 1 - shortfall / duty over closed windows
     (undefined where nothing was due). shortfall_charge, statutory_charge, capex: EUR, discounted. recycled_share: of
-    feed. lives: product sold per product made new. node_periods: simulated.
+    feed. lives: 1 + mass remanufactured per mass of new feed. node_periods: simulated.
     """
     money, flow = ledger.money, ledger.flow
     feed, reused, ended = flow[Flow.FEED], flow[Flow.REUSED], flow[Flow.END_OF_LIFE]

@@ -31,9 +31,11 @@ def build_scenario(layout: Layout, scenario_id: str) -> Scenario:
 
 
 def from_recipe(layout: Layout, recipe: Recipe) -> Scenario:
-    """Compile a recipe: its law and its paths."""
-    law = instruments(recipe)
+    """Compile a recipe: its law and its paths. Raises ModelError for a recipe of another suite seed."""
     suite = layout.suite
+    if recipe.seed != suite.seed:
+        raise ModelError(f"the recipe was drawn with suite seed {recipe.seed}, this suite has {suite.seed}")
+    law = instruments(recipe)
     return Scenario(
         id=f"{recipe.family}/{recipe.index}",
         recipe=recipe,

@@ -13,8 +13,6 @@ from sim_core.errors import ModelError
 
 KG_PER_T = 1000.0
 MONTHS_PER_YEAR = 12
-EUR_PER_USD_2019 = 1.10  # assumption: 2019 USD to 2025 EUR, 0.89 EUR/USD (2019 mean) x 1.24 (euro-area price level)
-EUR_PER_USD_2025 = 0.89  # assumption: mean exchange rate of 2025
 
 
 def parse_month(text: str) -> int:

@@ -10,14 +10,16 @@ COVER = {
     (NodeKind.PLANT, M): 1.5,
     (NodeKind.WAREHOUSE, S): 1.1,
     (NodeKind.COLLECTOR, U): 0.0,
-    (NodeKind.REMANUFACTURER, M): 1.2,
+    (NodeKind.REMANUFACTURER, M): 1.1,
     (NodeKind.REMANUFACTURER, U): 0.5,
     (NodeKind.RECYCLER, U): 1.0,
 }
+# Shares, not covers: of grade b offered to second life, of the recyclers' capacity in use.
+_WHOLE = ((NodeKind.INSPECTION, M), (NodeKind.RECYCLER, M))
 
 
 def base_stock_target(layout: Layout, kind: NodeKind, target: int) -> float:
-    """Return the usual value of a target, in [0, 1]: its cover over max_cover; recyclers run at full throughput."""
-    if (kind, target) == (NodeKind.RECYCLER, M):
+    """Return the usual value of a target, in [0, 1]: its cover over max_cover; shares are whole."""
+    if (kind, target) in _WHOLE:
         return 1.0
     return min(1.0, COVER[kind, target] / layout.suite.max_cover)

@@ -64,7 +64,8 @@ class ComplianceBaseStock:
         for name, sets in _SETS.items():
             for kind, target in sets:
                 self._targets[target, layout.targets[kind]] = values[name]
-        self._targets[M, layout.targets[NodeKind.RECYCLER]] = 1.0
+        for kind in (NodeKind.INSPECTION, NodeKind.RECYCLER):
+            self._targets[M, layout.targets[kind]] = 1.0
 
     def decide(self, observation: Observation) -> Control:
         """Set levers from announced law: the better route before a cheap one is barred, investment before a duty."""

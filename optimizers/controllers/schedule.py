@@ -20,6 +20,7 @@ _MEANING = {
     NodeKind.PLANT: (S, M),
     NodeKind.WAREHOUSE: (S,),
     NodeKind.COLLECTOR: (U,),
+    NodeKind.INSPECTION: (M,),
     NodeKind.REMANUFACTURER: (M, U),
     NodeKind.RECYCLER: (M, U),
 }

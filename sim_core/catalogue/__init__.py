@@ -13,6 +13,7 @@ from importlib.resources import files
 from sim_core.errors import ModelError
 
 ARCHETYPES = ("ev_battery",)
+_MOST_SCRAP = 0.9  # of gross production
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +93,10 @@ def archetype(name: str) -> Archetype:
 
 
 def with_overrides(base: Archetype, overrides: Mapping[str, float]) -> Archetype:
-    """Return the archetype with some values replaced. Raises ModelError for a name that it lacks."""
-    unknown = sorted(set(overrides) - set(base.parameters))
-    if unknown:
-        raise ModelError(
-            f"archetype {base.name!r} has no parameters {unknown}; see sim_core/catalogue/{base.name}.json"
-        )
+    """Return the archetype with some values replaced. Raises ModelError for a name or a value that can't be."""
+    wrong = objection(base, overrides)
+    if wrong is not None:
+        raise ModelError(f"override {wrong[0]}: {wrong[1]}; see sim_core/catalogue/{base.name}.json")
     changed = {
         name: Parameter(
             name=name, value=float(value), unit=base.parameters[name].unit, source="experiment", confidence="high"
@@ -105,6 +104,38 @@ def with_overrides(base: Archetype, overrides: Mapping[str, float]) -> Archetype
         for name, value in overrides.items()
     }
     return Archetype(name=base.name, materials=base.materials, parameters={**base.parameters, **changed})
+
+
+_SHARES = ("1", "kg/kg", "kg/kg of feed", "kWh/kWh", "kWh/kWh produced gross")
+
+
+def objection(base: Archetype, overrides: Mapping[str, float]) -> tuple[str, str] | None:
+    """Return (parameter, what is wrong) for the first override that no product can have, or None."""
+    for name, value in overrides.items():
+        unit = base.parameters[name].unit if name in base.parameters else ""
+        if name not in base.parameters:
+            return name, f"archetype {base.name!r} has no such parameter"
+        if unit in _SHARES and not 0.0 <= value <= 1.0:
+            return name, f"must be a share in [0, 1], not {value:g}"
+        if unit == "kWh/kWh produced gross" and value > _MOST_SCRAP:
+            return name, f"leaves too little good output; at most {_MOST_SCRAP:g}, not {value:g}"
+        if unit == "month" and (value < 1 or value != int(value)):
+            return name, f"must be a whole number of months, at least 1, not {value:g}"
+        if unit in ("year", "shape", "km") and value <= 0.0:
+            return name, f"must be above 0, not {value:g}"
+        if value < 0.0:
+            return name, f"must not be negative, not {value:g}"
+    return _grades_that_do_not_add_up(base, overrides)
+
+
+def _grades_that_do_not_add_up(base: Archetype, overrides: Mapping[str, float]) -> tuple[str, str] | None:
+    changed = sorted({name.rpartition(".")[0] for name in overrides if name.startswith("grade.")})
+    for life in changed:
+        total = sum(overrides.get(f"{life}.{grade}", base.value(f"{life}.{grade}")) for grade in "abc")
+        if abs(total - 1.0) > 1e-9:
+            name = next(name for name in overrides if name.startswith(life))
+            return name, f"the grades of {life} must add up to 1, not {total:g}: override a, b and c together"
+    return None
 
 
 def material_names(name: str) -> tuple[str, ...]:

@@ -83,7 +83,6 @@ def sell(p: Period) -> None:
     p.ledger.pay(Account.LOST_SALES, lost * (p.terms.pack_price + layout.value("pack.goodwill")))
     p.ledger.move(Flow.DEMAND, total)
     p.ledger.move(Flow.SERVED, served)
-    p.ledger.move(Flow.SOLD, leaving.sum(axis=(0, 1)))
     state.forecast += _SMOOTHING * (demand - state.forecast)
     state.expect(layout)
 
@@ -136,23 +135,28 @@ def _order_virgin(p: Period, recycled_inbound: NDArray[np.float64]) -> None:
     state, layout, pipe = p.state, p.layout, p.state.pipes[LaneGroup.VIRGIN]
     lanes = layout.lanes[LaneGroup.VIRGIN]
     hold = p.settings.lever("stock_ahead")
-    lead = _mean_lead(p, LaneGroup.VIRGIN)
-    target = p.settings.cover(NodeKind.PLANT, S)[:, None] * _monthly_need(p) * (lead + 1.0)[:, None, None]
+    fast, months = p.settings.lever("expedite"), int(layout.value("expedite.months"))
+    share = _virgin_share(p)
+    saved = np.minimum(months, lanes.lead - 1)
+    lead = lanes.to_receiver @ (share * (lanes.lead[:, None] - saved[:, None] * fast))
+    target = p.settings.cover(NodeKind.PLANT, S)[:, None] * _monthly_need(p) * (lead + 1.0)[:, None]
     recycled = state.feed[:, :, _RECYCLED].sum(axis=2) + recycled_inbound
     recycled = np.minimum(recycled, target * (1.0 - hold * (1.0 - p.terms.duty)))
     asked = np.maximum(0.0, target - state.feed[:, :, 0] - pipe.inbound() - recycled)
-    near = 1.0 - lanes.overseas
-    moved = layout.value("second_source.share") * p.settings.lever("second_source")
-    share = lanes.share[:, None] * (1.0 - moved) + near[:, None] * moved
     wanted = share[:, None] * asked[lanes.receiver]
     requested = p.wanted_from(LaneGroup.VIRGIN, wanted)
     able = layout.supplier_capacity[:, :, None] * p.terms.supplier_available[:, None]
     sent = wanted * ratio(able, requested)[lanes.sender]
     _pay_virgin(p, sent)
-    fast = p.settings.lever("expedite")
-    months = int(layout.value("expedite.months"))
     pipe.send(p.t, sent * (1.0 - fast))
     pipe.send(p.t, sent * fast, sooner=months)
+
+
+def _virgin_share(p: Period) -> NDArray[np.float64]:
+    """Return each virgin lane's share of its plant's orders, (E, B): second sourcing moves a part to the near one."""
+    lanes = p.layout.lanes[LaneGroup.VIRGIN]
+    moved = p.layout.value("second_source.share") * p.settings.lever("second_source")
+    return lanes.share[:, None] * (1.0 - moved) + (1.0 - lanes.overseas)[:, None] * moved
 
 
 def _pay_virgin(p: Period, sent: NDArray[np.float64]) -> None:

@@ -61,9 +61,10 @@ def inspect(p: Period) -> None:
 
 
 def _repurpose(p: Period, offered: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sell grade b to the second-life market, up to its demand; return what it took from each inspection, (I, B)."""
+    """Offer M of grade b to the second-life market, which takes up to its demand; return what it took, (I, B)."""
     state, value = p.state, p.layout.value
     demand = np.full(offered.shape[-1], value("second_life.demand"))
+    offered = offered * p.settings.share(NodeKind.INSPECTION, M)
     taken = offered * ratio(demand, offered.sum(axis=0))
     leaving = state.second_life / (MONTHS_PER_YEAR * value("second_life.years"))
     back = leaving * value("second_life.collection")
@@ -107,7 +108,7 @@ def remanufacture(p: Period) -> None:
 def _serviceable_gap(p: Period) -> NDArray[np.float64]:
     """Return by how much each remanufacturer would fill its share of the warehouses up to M: (R, B) kWh."""
     lanes = p.layout.lanes[LaneGroup.REMAN_GOODS]
-    position = serviceable_position(p)
+    position = serviceable_position(p) - p.state.at_warehouse  # as it will be after this month's sales
     portion = lanes.share / (lanes.to_receiver @ lanes.share)[lanes.receiver]
     cover = p.settings.cover(NodeKind.REMANUFACTURER, M)[lanes.sender]
     target = cover * p.state.at_warehouse[lanes.receiver] * (lanes.lead + 1.0)[:, None]

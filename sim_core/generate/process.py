@@ -4,9 +4,11 @@ A recipe holds the family, the index and the revisions drawn around the real tim
 disruptions follow from (suite seed, family, index) by counter-based randomness.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +50,13 @@ class Recipe:
     index: int
     seed: int
     events: tuple[Event, ...]
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Rebuild a recipe from its JSON text."""
+        value = json.loads(text)
+        events = tuple(Event(**{**event, "targets": tuple(event["targets"])}) for event in value["events"])
+        return cls(family=value["family"], index=value["index"], seed=value["seed"], events=events)
 
     def to_json(self) -> str:
         """Return the canonical JSON text (<= 1 KB)."""
@@ -333,8 +342,3 @@ def _available(
     rows = np.arange(suite.periods)[:, None]
     until = np.maximum.accumulate(np.where(starts, rows + length, 0), axis=0)
     return np.where(rows < until, archetype.value("disruption.availability"), 1.0)
-
-
-def describe_law(row: LawRow) -> Mapping[str, str]:
-    """Return what a report says of a law row's provenance."""
-    return {"id": row.row, "name": row.name, "source": row.source, "verification": row.verification, "basis": row.basis}

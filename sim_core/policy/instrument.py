@@ -1,11 +1,11 @@
 """PolicyInstrument: one regulation whose value is a right-continuous staircase in days, revised while time runs.
 
 Each Revision, once announced, replaces the staircase from its announcement on; what lay before stays. Three views
-follow from the revisions alone (design rule: a value comes into force on a day and stays, nothing is interpolated):
+follow from the revisions alone (a value comes into force on a day and stays, nothing is interpolated):
 
-    announced(known_on, day)   what a controller may see at `known_on` about `day`: the newest one announced by then
-    enacted(known_on, day)     the same, of those adopted by then
-    realised(day)              what in fact applies on `day`: the newest revision adopted by that day
+    announced   what a controller may see on a day: the newest revision announced by then (`newest(by="announced")`)
+    enacted     what the law says on a day: the newest revision adopted by then (`newest(by="adopted")`)
+    realised    what in fact applies: each revision from its adoption to the next one's (`realised_steps`)
 """
 
 from collections.abc import Sequence

@@ -12,9 +12,12 @@ from optimizers.controllers.compliance_base_stock import PARAMETERS, default_par
 from optimizers.controllers.schedule import schedule_from_record, searched_targets, usual_targets
 from sim_core.control import Control, ControllerRecord, Observation
 from sim_core.engine.layout import ROUTES, Layout, build_layout
+from sim_core.engine.rollout import pad, simulate
 from sim_core.engine.settings import M, S, U
 from sim_core.errors import ModelError
+from sim_core.ledger import Account, Flow, Ledger
 from sim_core.network import NodeKind
+from sim_core.scenario import build_scenario
 from sim_core.suite import SplitDefinition, SuiteDefinition
 
 AHEAD, MATERIALS = 48, 5
@@ -128,7 +131,7 @@ def test_the_reference_without_parameters_has_its_defaults(layout):
 
 def check_practice_is_in_months(layout: Layout) -> None:
     """A cover is so many months of demand, whatever multiple a target of 1 means in the suite."""
-    months = {"plant_cover": 1.1, "warehouse_cover": 1.1, "recycled_cover": 1.5, "reman_cover": 1.2, "keep_cover": 0.5}
+    months = {"plant_cover": 1.1, "warehouse_cover": 1.1, "recycled_cover": 1.5, "reman_cover": 1.1, "keep_cover": 0.5}
     for cover in (4.0, 8.0, 1.2):
         other = build_layout(replace(layout.suite, max_cover=cover))
         expected = {name: min(1.0, value / cover) for name, value in months.items()}
@@ -217,7 +220,8 @@ def test_a_candidate_becomes_the_schedule_that_it_stands_for(layout, targets: st
 
 
 def names_by_kind(layout: Layout) -> list[str]:
-    letters = {"plant": "SM", "warehouse": "S", "collector": "U", "remanufacturer": "MU", "recycler": "MU"}
+    letters = {"plant": "SM", "warehouse": "S", "collector": "U", "inspection": "M"}
+    letters |= {"remanufacturer": "MU", "recycler": "MU"}
     return [f"{kind}.{letter}" for kind, row in letters.items() for letter in row]
 
 
@@ -251,7 +255,7 @@ def test_a_search_of_schedules_starts_from_practice_and_that_is_what_the_referen
 def test_a_schedule_of_the_other_targets_is_refused(layout):
     other = build_layout(replace(layout.suite, targets="kind"))
     with pytest.raises(
-        ModelError, match=r"a schedule for this suite has 8 targets and 9 levers .* made for another suite"
+        ModelError, match=r"a schedule for this suite has 9 targets and 9 levers .* made for another suite"
     ):
         build(other, [schedule_record(layout)])
 
@@ -279,3 +283,27 @@ def test_the_reference_is_searched_by_its_parameters_and_linear_is_not(layout):
     assert to_record("compliance_base_stock", candidate).parameters == dict.fromkeys(PARAMETERS, 0.25)
     with pytest.raises(ModelError, match="nothing to search"):
         search_space(layout, "linear")
+
+
+def run_of(layout: Layout, record: ControllerRecord) -> Ledger:
+    scenario = build_scenario(layout, "eu_baseline/0")
+    rows = pad(1)
+    return simulate(layout, [scenario], rows, build(layout, [record] * len(rows)), ["one"] * len(rows))
+
+
+def test_linear_recovers_nothing_and_the_reference_does_everything(layout):
+    linear, compliant = run_of(layout, ControllerRecord(kind="linear")), run_of(layout, reference())
+    for flow in (Flow.TO_REUSE, Flow.TO_RECYCLING, Flow.REUSED, Flow.RECYCLED_FEED):
+        assert (linear.flow[flow] == 0.0).all()
+        assert (compliant.flow[flow] > 0.0).all()
+
+
+def test_expedited_feed_needs_less_stock_for_the_same_service(layout):
+    def schedule(bit: str) -> ControllerRecord:
+        levers = ["".join(bit if name == "expedite" else "0" for name in layout.suite.levers)]
+        return ControllerRecord(kind="schedule", parameters={"levers": levers, "targets": usual_targets(layout)})
+
+    slow, fast = run_of(layout, schedule("0")), run_of(layout, schedule("1"))
+    assert (fast.money[Account.HOLDING] < slow.money[Account.HOLDING]).all()
+    assert fast.flow[Flow.SERVED] == pytest.approx(slow.flow[Flow.SERVED], rel=1e-3)
+    assert (fast.money[Account.TRANSPORT] > slow.money[Account.TRANSPORT]).all()

@@ -1,12 +1,12 @@
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from orchestrator.pool import ActorPool, InProcessPool, split, tables_in_order
+from orchestrator.pool import ActorPool, InProcessPool, tables_in_order
 from orchestrator.runtime import Connection
 from orchestrator.work import Block, Cell
 from sim_core.control import ControllerRecord
@@ -74,6 +74,10 @@ class UnbuildableShard(FakeShard):
         raise BalanceError(f"suite {suite.name}: no balance at the start")
 
 
+def split(cells: Sequence[Cell], size: int) -> list[Block]:
+    return [Block(cells=tuple(cells[start : start + size])) for start in range(0, len(cells), size)]
+
+
 @pytest.fixture(autouse=True, scope="module")
 def by_value() -> Iterator[None]:
     """Workers can't import a test module, so its classes travel as code."""
@@ -91,14 +95,6 @@ def cells(*keys: str) -> list[Cell]:
 
 def collect(pool: InProcessPool | ActorPool, blocks: list[Block]) -> list[list[str]]:
     return sorted(table["key"].to_pylist() for table in tables_in_order(pool, blocks))
-
-
-def test_split_keeps_order_and_loses_nothing() -> None:
-    blocks = split(cells(*"abcdefg"), 3)
-    assert [[cell.key for cell in block.cells] for block in blocks] == [list("abc"), list("def"), list("g")]
-    assert split([], 3) == []
-    with pytest.raises(ValueError, match="at least 1"):
-        split(cells("a"), 0)
 
 
 def test_in_process_runs_in_order_with_one_shard() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator import backend, pool
+from orchestrator import backend
 from orchestrator.backend import InProcessBackend, RunSettings
 from orchestrator.journal import Journal
 from orchestrator.outcome import JOURNAL, best_on_validation
@@ -72,7 +72,7 @@ class BackwardsBackend(InProcessBackend):
 
     def blocks(self, work: Sequence[Block], on_table: Callable[[Block, Any], None]) -> None:
         cells = [cell for block in work for cell in block.cells]
-        super().blocks(pool.split(list(reversed(cells)), 1), on_table)
+        super().blocks([Block(cells=(cell,)) for cell in reversed(cells)], on_table)
 
 
 def check_order_of_arrival_does_not_count(bench: Any, folder: Path, patch: pytest.MonkeyPatch) -> None:

@@ -64,8 +64,29 @@ def test_overrides_replace_values_and_nothing_else():
     changed = with_overrides(base, {"price.cobalt": 33.0})
     assert changed.value("price.cobalt") == 33.0 and changed.parameters["price.cobalt"].source == "experiment"
     assert {**changed.parameters, "price.cobalt": None} == {**base.parameters, "price.cobalt": None}
-    with pytest.raises(ModelError, match=r"has no parameters \['price.kobalt'\]"):
+    with pytest.raises(ModelError, match=r"override price.kobalt: .* has no such parameter"):
         with_overrides(base, {"price.kobalt": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"collection.share": 1.5}, r"share in \[0, 1\], not 1.5"),
+        ({"bom.cobalt": -0.1}, "must not be negative"),
+        ({"scrap.2030": 1.0}, "too little good output"),
+        ({"lifetime.scale": 0.0}, "above 0"),
+        ({"invest.build_months": 2.5}, "whole number of months"),
+        ({"grade.life0.a": 0.9}, "must add up to 1"),
+    ],
+)
+def test_an_override_that_no_product_can_have_is_refused(overrides, message):
+    with pytest.raises(ModelError, match=message):
+        with_overrides(archetype("ev_battery"), overrides)
+
+
+def test_grades_may_be_overridden_together():
+    grades = {"grade.life0.a": 0.5, "grade.life0.b": 0.2, "grade.life0.c": 0.3}
+    assert with_overrides(archetype("ev_battery"), grades).value("grade.life0.a") == 0.5
 
 
 def test_an_unknown_archetype_is_refused():

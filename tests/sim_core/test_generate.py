@@ -8,9 +8,11 @@ import pytest
 
 from sim_core.catalogue import archetype, with_overrides
 from sim_core.engine import layout as layout_module
+from sim_core.errors import ModelError
 from sim_core.generate import process
 from sim_core.generate.families import FAMILIES, FAMILY_NAMES, family
-from sim_core.generate.process import base_law, draw_paths, draw_recipe, instruments
+from sim_core.generate.process import Recipe, base_law, draw_paths, draw_recipe, instruments
+from sim_core.scenario import build_scenario, from_recipe
 from sim_core.units import day, parse_month
 
 
@@ -223,3 +225,15 @@ def test_base_law_is_sorted_by_date():
         dates = [row.applies_on for row in rows]
         assert dates == sorted(dates)
     assert parse_month(base_law()["EU-BM"][0].applies_on[:7]) == parse_month("2026-11")
+
+
+@pytest.mark.parametrize("name", FAMILY_NAMES)
+def test_a_stored_recipe_gives_the_same_scenario(bench, name: str):
+    layout = bench.layout()
+    scenario = build_scenario(layout, f"{name}/3")
+    again = from_recipe(layout, Recipe.from_json(scenario.recipe.to_json()))
+    assert again.recipe == scenario.recipe and again.instruments == scenario.instruments
+    assert (again.paths.virgin_price == scenario.paths.virgin_price).all()
+    other = bench.layout(seed=layout.suite.seed + 1)
+    with pytest.raises(ModelError, match="suite seed"):
+        from_recipe(other, scenario.recipe)

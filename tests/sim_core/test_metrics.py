@@ -58,7 +58,7 @@ def test_compliance_is_undefined_where_nothing_was_due(small):
 def test_metrics_have_the_stated_units_and_meanings(small):
     found = measured(
         small, carbon=2500.0, feed=100.0, recycled_feed=30.0, reused=25.0, end_of_life=100.0, to_recycling=50.0,
-        recovered=50.0, demand=10.0, served=9.0, sold=9.5,
+        recovered=50.0, demand=10.0, served=9.0,
     )  # fmt: skip
     assert found["carbon"][0] == 2.5  # t
     assert found["service"][0] == pytest.approx(0.9)
