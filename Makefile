@@ -73,4 +73,4 @@ lock:  ## rebuild requirements.lock from pyproject.toml in a new environment
 
 clean:  ## remove .venv and everything that is built; results/ stays
 	@rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
-	@find $(CODE) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find $(CODE) tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -195,7 +195,7 @@ def wait(client: JobClient, job: str, *, echo: Callable[[str], None], timeout: f
         while info.status.value not in _TERMINAL:
             if deadline is not None and time.monotonic() > deadline:
                 raise _too_late(job, timeout)
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)  # the log ends before the status does, and the SDK has no call that waits for it
             info = client.get_job_info(job)
         result = _result(client.get_job_logs(job))
     return outcome(info.status.value, info.driver_exit_code, info.message or "", result)

@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.faults import Objection, TreePath, near_miss, value_at
 from sim_core.catalogue import ARCHETYPES, archetype
-from sim_core.catalogue import objection as override_objection
+from sim_core.catalogue import objections as override_objections
 from sim_core.suite import SPLITS
 
 MONTHS_IN_YEAR = 12
@@ -102,9 +102,8 @@ def _catalogue_names(tree: Any) -> Iterator[Objection]:
         for word, value in (given.items() if isinstance(given, Mapping) else ())
         if word in product.parameters and isinstance(value, int | float) and not isinstance(value, bool)
     }
-    wrong = override_objection(product, numbers)
-    if wrong is not None:
-        yield Objection(path=("suite", "overrides", wrong[0]), message=wrong[1])
+    for word, message in override_objections(product, numbers):
+        yield Objection(path=("suite", "overrides", word), message=message)
 
 
 def _levers(tree: Any) -> Iterator[Objection]:

@@ -94,9 +94,9 @@ def archetype(name: str) -> Archetype:
 
 def with_overrides(base: Archetype, overrides: Mapping[str, float]) -> Archetype:
     """Return the archetype with some values replaced. Raises ModelError for a name or a value that can't be."""
-    wrong = objection(base, overrides)
-    if wrong is not None:
-        raise ModelError(f"override {wrong[0]}: {wrong[1]}; see sim_core/catalogue/{base.name}.json")
+    wrong = "; ".join(f"override {name}: {message}" for name, message in objections(base, overrides))
+    if wrong:
+        raise ModelError(f"{wrong}; see sim_core/catalogue/{base.name}.json")
     changed = {
         name: Parameter(
             name=name, value=float(value), unit=base.parameters[name].unit, source="experiment", confidence="high"
@@ -106,36 +106,40 @@ def with_overrides(base: Archetype, overrides: Mapping[str, float]) -> Archetype
     return Archetype(name=base.name, materials=base.materials, parameters={**base.parameters, **changed})
 
 
+_LEAST = {"year": 0.1, "shape": 0.1, "km": 1.0}  # a shorter life than a month leaves more than there is
 _SHARES = ("1", "kg/kg", "kg/kg of feed", "kWh/kWh", "kWh/kWh produced gross")
 
 
-def objection(base: Archetype, overrides: Mapping[str, float]) -> tuple[str, str] | None:
-    """Return (parameter, what is wrong) for the first override that no product can have, or None."""
-    for name, value in overrides.items():
-        unit = base.parameters[name].unit if name in base.parameters else ""
-        if name not in base.parameters:
-            return name, f"archetype {base.name!r} has no such parameter"
-        if unit in _SHARES and not 0.0 <= value <= 1.0:
-            return name, f"must be a share in [0, 1], not {value:g}"
-        if unit == "kWh/kWh produced gross" and value > _MOST_SCRAP:
-            return name, f"leaves too little good output; at most {_MOST_SCRAP:g}, not {value:g}"
-        if unit == "month" and (value < 1 or value != int(value)):
-            return name, f"must be a whole number of months, at least 1, not {value:g}"
-        if unit in ("year", "shape", "km") and value <= 0.0:
-            return name, f"must be above 0, not {value:g}"
-        if value < 0.0:
-            return name, f"must not be negative, not {value:g}"
-    return _grades_that_do_not_add_up(base, overrides)
+def objections(base: Archetype, overrides: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Return (parameter, what is wrong) for every override that no product can have."""
+    found = [(name, _impossible(base, name, value)) for name, value in overrides.items()]
+    return [(name, wrong) for name, wrong in found if wrong] + _grades_that_do_not_add_up(base, overrides)
 
 
-def _grades_that_do_not_add_up(base: Archetype, overrides: Mapping[str, float]) -> tuple[str, str] | None:
-    changed = sorted({name.rpartition(".")[0] for name in overrides if name.startswith("grade.")})
-    for life in changed:
+def _impossible(base: Archetype, name: str, value: float) -> str:
+    if name not in base.parameters:
+        return f"archetype {base.name!r} has no such parameter"
+    unit = base.parameters[name].unit
+    if unit in _SHARES and not 0.0 <= value <= 1.0:
+        return f"must be a share in [0, 1], not {value:g}"
+    if unit == "kWh/kWh produced gross" and value > _MOST_SCRAP:
+        return f"leaves too little good output; at most {_MOST_SCRAP:g}, not {value:g}"
+    if unit == "month" and (value < 1 or value != int(value)):
+        return f"must be a whole number of months, at least 1, not {value:g}"
+    if value < _LEAST.get(unit, 0.0):
+        return f"must be at least {_LEAST.get(unit, 0.0):g} {unit}, not {value:g}"
+    return ""
+
+
+def _grades_that_do_not_add_up(base: Archetype, overrides: Mapping[str, float]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    grades = [name for name in overrides if name.startswith("grade.") and name in base.parameters]
+    for life in sorted({name.rpartition(".")[0] for name in grades}):
         total = sum(overrides.get(f"{life}.{grade}", base.value(f"{life}.{grade}")) for grade in "abc")
-        if abs(total - 1.0) > 1e-9:
-            name = next(name for name in overrides if name.startswith(life))
-            return name, f"the grades of {life} must add up to 1, not {total:g}: override a, b and c together"
-    return None
+        if abs(total - 1.0) > 1e-9:  # said once a life, at its first override
+            name = next(name for name in overrides if name.startswith(f"{life}."))
+            found.append((name, f"the grades of {life} must add up to 1, not {total:g}: override a, b and c together"))
+    return found
 
 
 def material_names(name: str) -> tuple[str, ...]:

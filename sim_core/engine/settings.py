@@ -82,9 +82,8 @@ class Capacity:
         rate = (1.0 + self._layout.suite.discount_rate) ** (1.0 / MONTHS_PER_YEAR) - 1.0
         life = self._layout.value("invest.life_months")
         factor = rate / (1.0 - (1.0 + rate) ** -life) if rate > 0 else 1.0 / life
-        factor *= (1.0 + rate) ** (
-            self._layout.value("invest.build_months") - 1.0
-        )  # the first payment is a month later
+        # Interest for the time of building; the annuity's first payment falls a month after its present value.
+        factor *= (1.0 + rate) ** (self._layout.value("invest.build_months") - 1.0)
         total = np.zeros_like(self._steps[NodeKind.RECYCLER][t])
         for kind in _INVEST.values():
             capex = self._layout.value(f"invest.{kind}.capex") * self._layout.count[kind]

@@ -72,9 +72,11 @@ def test_overrides_replace_values_and_nothing_else():
     ("overrides", "message"),
     [
         ({"collection.share": 1.5}, r"share in \[0, 1\], not 1.5"),
-        ({"bom.cobalt": -0.1}, "must not be negative"),
+        ({"bom.cobalt": -0.1}, "at least 0 kg/kWh"),
         ({"scrap.2030": 1.0}, "too little good output"),
-        ({"lifetime.scale": 0.0}, "above 0"),
+        ({"lifetime.scale": 0.0}, "at least 0.1 year"),
+        ({"second_life.years": 0.01}, "at least 0.1 year"),
+        ({"distance.region": -5.0}, "at least 1 km"),
         ({"invest.build_months": 2.5}, "whole number of months"),
         ({"grade.life0.a": 0.9}, "must add up to 1"),
     ],
