@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint typecheck format lock clean
+.PHONY: help setup demo test test-slow bench-model lint typecheck format lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # For machines whose package index has no CPU build of PyTorch: TORCH_ARGS="--index-url <an index of CPU builds>".
@@ -22,7 +22,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: $(STAMP)  ## create .venv from requirements.lock (only when it or pyproject.toml changed)
 
@@ -48,6 +48,9 @@ test: lint typecheck  ## style, types, import rules and all tests but the slow o
 
 test-slow: $(STAMP)  ## the slow tests
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+bench-model: $(STAMP)  ## known answers, agent against fluid engine; writes build/bench/model.json
+	@$(BIN)/python -m benchmarks.bench_model
 
 lint: $(STAMP)  ## ruff and the import rules
 	@$(BIN)/ruff check .

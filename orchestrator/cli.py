@@ -98,6 +98,8 @@ def options(
 def validate(spec: SpecArgument) -> None:
     """Check an experiment file and name all its faults at once."""
     loaded = _load(spec)
+    for note in loaded.check_model():
+        _say(f"note: {note}")
     typer.echo(f"ok: {spec}: experiment {loaded.name}, suite {loaded.suite.name}, {len(loaded.entries)} Entries")
 
 
@@ -149,6 +151,54 @@ def run(
 
 
 @app.command()
+def simulate(
+    spec: SpecArgument,
+    *,
+    results: ResultsOption = None,
+    as_json: JsonOption = False,
+    entry: Annotated[str | None, typer.Option(metavar="NAME", help="which entry; default: the first")] = None,
+    runs: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="how many test scenarios; default: all")
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="series by run and period, .csv or .parquet")
+    ] = None,
+    agents: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=5_000_000, help="follow about N units through the first run: see passport"
+        ),
+    ] = None,
+) -> None:
+    """Simulate one Entry in this process: its cost a period. Running the same command again reuses its runs."""
+    from orchestrator.progress import make_progress
+    from orchestrator.series import check_ending
+    from orchestrator.simulate import export_trace, simulate_entry
+
+    if trace is not None:
+        check_ending(trace)
+    loaded = _load(spec)
+    folder = _results(loaded, results)
+    with make_progress() as progress:
+        found = simulate_entry(loaded, folder, entry=entry, runs=runs, progress=progress)
+    if trace is not None:
+        _say(f"{trace}: {export_trace(loaded, found, runs, trace):,} rows")
+    if agents is not None:
+        from orchestrator.passports import follow_units
+
+        _say(follow_units(loaded.to_suite(), found.controller, units=agents, results=folder))
+    from orchestrator.console import make_console, simulation_table
+
+    make_console(stderr=as_json).print(simulation_table(found))
+    if found.failed:
+        _say(f"{found.failed:,} runs failed, the first with: {found.message}")
+    if as_json:
+        _print_object(found.to_json())
+    if found.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def leaderboard(
     spec: Annotated[
         Path | None, typer.Argument(metavar="[SPEC]", exists=True, dir_okay=False, help="experiment file (YAML)")
@@ -172,6 +222,28 @@ def leaderboard(
     from orchestrator.console import leaderboard_table, make_console
 
     make_console(stderr=False).print(leaderboard_table(board["entries"]))
+
+
+@app.command()
+def passport(
+    unit: Annotated[int, typer.Argument(metavar="UNIT", min=0, help="number of a unit of product")],
+    *,
+    results: Annotated[
+        Path | None,
+        typer.Option("--results", metavar="DIR", file_okay=False, help="default: the only ones that hold any"),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what happened to one unit of an agent run: states, places, lives, quality, carbon."""
+    from orchestrator.passports import find_passports, read_passport
+
+    found = read_passport(find_passports(results), unit)
+    if as_json:
+        _print_object(found.to_json())
+        return
+    from orchestrator.console import make_console, passport_table
+
+    make_console(stderr=False).print(passport_table(found.to_json()))
 
 
 @app.command()

@@ -4,12 +4,15 @@ All text from an experiment file is printed as it is, never read as markup.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from orchestrator.simulate import Simulation
 
 _WAVE_MEANING = {
     "search": "search controllers on train scenarios",
@@ -63,6 +66,23 @@ def leaderboard_table(entries: Sequence[Mapping[str, Any]]) -> Table | Text:
     return table
 
 
+def simulation_table(simulation: "Simulation") -> Table:
+    """Return an Entry's simulation: its cost with interval, EUR a period, then the means of its metrics."""
+    cost = simulation.cost
+    limits = "" if cost.low is None or cost.high is None else f"  [{cost.low:,.6g}, {cost.high:,.6g}] 95 %"
+    title = (
+        f"entry {simulation.entry}: {cost.n:,} runs of {simulation.periods:,} scored periods "
+        f"({simulation.simulated:,} runs simulated now)"
+    )
+    table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column("metric")
+    table.add_column("mean over runs", justify="right")
+    table.add_row("mean cost, EUR a period", f"{cost.estimate:,.6g}{limits}")
+    for name, value in simulation.metrics.items():
+        table.add_row(name, "-" if value is None else f"{value:,.6g}")
+    return table
+
+
 def waves_table(plan: Mapping[str, Any]) -> Table:
     """Return the plan's waves: how many runs, how many of them are done, which numbers are upper bounds."""
     table = Table(title="Plan", box=box.SIMPLE_HEAD, title_justify="left")
@@ -88,6 +108,22 @@ def instruments_table(plan: Mapping[str, Any]) -> Table | Text:
         binds = instrument.get("binds_in") or ("yes" if instrument["binds"] else "no")
         cells = [instrument["id"], instrument["name"], binds]
         table.add_row(*(Text(str(cell)) for cell in [*cells, instrument["source"], instrument["verification"]]))
+    return table
+
+
+def passport_table(passport: Mapping[str, Any]) -> Table:
+    """Return a unit's passport, from its JSON form: carbon in kg of CO2e so far, quality in [0, 1]."""
+    lives = f"{passport['lives']} {'life' if passport['lives'] == 1 else 'lives'}"
+    head = f"unit {passport['unit']}: {passport['product']}, born {passport['born']}, {lives}, now {passport['state']}"
+    table = Table(title=Text(f"{head}\n{passport['run']}"), box=box.SIMPLE_HEAD, title_justify="left")
+    for heading in ("month", "event", "state", "place"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("life", "quality", "carbon\nkg CO2e"):
+        table.add_column(heading, justify="right")
+    for event in passport["events"]:
+        words = (Text(str(event[name])) for name in ("month", "event", "state", "place"))
+        numbers = (_number(event[name], 1, digits) for name, digits in (("life", 0), ("quality", 3), ("carbon", 1)))
+        table.add_row(*words, *numbers)
     return table
 
 

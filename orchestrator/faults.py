@@ -1,7 +1,7 @@
 """Faults of a file: where each stands, what is wrong, the value met and what to do instead."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, NamedTuple
@@ -23,17 +23,21 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing that is wrong in a file: where, which field, what, the value met and what to do instead."""
+    """One thing that is wrong in a file: where, which field, what, the value met and what to do instead.
+
+    file: of a fault that stands in another file than the one that was asked for.
+    """
 
     place: Place
     message: str
     path: TreePath = ()
     got: str = ""
     hint: str = ""
+    file: str = ""
 
     def line(self, name: str) -> str:
         """Return the one line `file:line:column: field.path: message (got VALUE); hint`."""
-        where = f"{name}:{self.place.line}:{self.place.column}: "
+        where = f"{self.file or name}:{self.place.line}:{self.place.column}: "
         field_path = f"{dotted(self.path)}: " if self.path else ""
         got = f" (got {self.got})" if self.got else ""
         hint = f"; {self.hint}" if self.hint else ""
@@ -87,9 +91,50 @@ def value_at(tree: Any, *path: str | int) -> Any:
     return tree
 
 
+def whole_at(tree: Any, *path: str | int) -> int | None:
+    """Return the whole number at a path, None where there is none."""
+    value = value_at(tree, *path)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def text_at(tree: Any, *path: str | int) -> str | None:
+    """Return the text at a path, None where there is none."""
+    value = value_at(tree, *path)
+    return value if isinstance(value, str) else None
+
+
+def list_at(tree: Any, *path: str | int) -> list[Any]:
+    """Return the items of the list at a path, none where there is no list."""
+    value = value_at(tree, *path)
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def numbers_at(tree: Any, *path: str | int) -> dict[str, float]:
+    """Return what the mapping at a path holds of numbers, by name; empty where there is no mapping."""
+    value = value_at(tree, *path)
+    items = value.items() if isinstance(value, Mapping) else ()
+    return {
+        name: float(number)
+        for name, number in items
+        if isinstance(name, str) and isinstance(number, (int, float)) and not isinstance(number, bool)
+    }
+
+
+def repeats(items: Sequence[Any], path: TreePath, message: str) -> Iterator[Objection]:
+    """Yield an objection for each text of a list that stands in it before."""
+    seen: set[str] = set()
+    for index, item in enumerate(items):
+        if not isinstance(item, str):
+            continue
+        if item in seen:
+            yield Objection(path=(*path, index), message=message, hint="remove one of them")
+        seen.add(item)
+
+
 def spec_error(name: str, faults: Sequence[Fault]) -> SpecError:
-    """Return the one SpecError that lists all faults of a file, in the order of the file."""
-    lines = list(dict.fromkeys(fault.line(name) for fault in sorted(faults, key=lambda fault: fault.place)))
+    """Return the one SpecError that lists all faults in the order of the file, then those of the files it names."""
+    ordered = sorted(faults, key=lambda fault: (fault.file, fault.place))
+    lines = list(dict.fromkeys(fault.line(name) for fault in ordered))
     if len(lines) > _MAX_LISTED:
         lines[_MAX_LISTED:] = [f"{name}: and {len(lines) - _MAX_LISTED} more"]
     return SpecError("\n".join(lines))

@@ -78,11 +78,15 @@ class LeaderboardRow:
         return value | value.pop("metrics")
 
 
+_RANKS = ("rank", "rank_lo", "rank_hi", "rank_half_price", "rank_double_price")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaderboard:
     """Rows in the order of rank. costs: Entry -> scenario -> J, over the scenarios that the Entry completed.
 
     random: the Entry of a random search, which the others are compared with besides the reference, or None.
+    templates: the suite's products that are structural templates: on their placeholder numbers nothing may rank.
     """
 
     digest: str
@@ -92,6 +96,7 @@ class Leaderboard:
     costs: Mapping[str, Mapping[str, float]] = field(repr=False)
     bootstrap: ScenarioBootstrap = field(repr=False, compare=False)
     random: str | None = None
+    templates: tuple[str, ...] = ()
 
     def versus(self, name: str) -> dict[str, Interval | None]:
         """Return each Entry's paired difference in J to the Entry `name` (negative is better), in the order of rank.
@@ -103,14 +108,21 @@ class Leaderboard:
         return {row.name: _difference(self.costs[row.name], self.costs[name], self.bootstrap) for row in self.rows}
 
     def to_json(self) -> dict[str, Any]:
-        """Return {digest, entries}: plain numbers and None, with random_diff and limits where a random search is."""
+        """Return {digest, entries}: plain numbers and None, with random_diff and limits where a random search is.
+
+        A suite of structural templates adds their names, and its Entries have no ranks.
+        """
         entries = [row.to_json() for row in self.rows]
         against = {} if self.random is None else self.versus(self.random)
         for entry in entries if self.random is not None else ():
             found = against[entry["name"]]
             limits = (None, None, None) if found is None else (found.estimate, found.low, found.high)
             entry.update(zip(("random_diff", "random_diff_lo", "random_diff_hi"), limits, strict=True))
-        return {"digest": self.digest, "entries": entries}
+        if not self.templates:
+            return {"digest": self.digest, "entries": entries}
+        for entry in entries:
+            entry.update(dict.fromkeys(_RANKS))
+        return {"digest": self.digest, "entries": entries, "templates": list(self.templates)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from orchestrator.leaderboard import EntryCells, Leaderboard, build_leaderboard
 from orchestrator.plan import Plan, instruments, make_plan
 from orchestrator.records import CellRow, Generation
 from orchestrator.spec import ExperimentSpec, load
+from sim_core.catalogue import archetype
 from sim_core.control import ControllerRecord
 from sim_core.errors import InputError
 from sim_core.seeding import content_id
@@ -121,7 +122,8 @@ def build_board(spec: ExperimentSpec, outcome: Outcome, journal: Journal) -> Lea
         confidence=spec.statistics.confidence,
         digest=journal.digest(outcome.keys),
     )
-    return replace(board, random=random)
+    templates = {name for name in spec.to_suite().archetypes if not archetype(name).ranked}
+    return replace(board, random=random, templates=tuple(sorted(templates)))
 
 
 def describe(spec: ExperimentSpec, results: Path) -> dict[str, Any]:

@@ -133,20 +133,21 @@ def blocks(cells: Sequence[Cell], workers: int) -> list[Block]:
 def instruments(suite: SuiteDefinition) -> list[dict[str, Any]]:
     """Return the catalogue's instruments with provenance, and in how many of up to 64 test scenarios each binds."""
     from sim_core.engine.layout import build_layout
-    from sim_core.generate.process import base_law, draw_recipe
-    from sim_core.generate.process import instruments as of_recipe
+    from sim_core.generate.recipe import base_law, draw_recipe, user_instruments
+    from sim_core.generate.recipe import instruments as of_recipe
     from sim_core.policy.timeline import binding
     from sim_core.units import parse_month
 
     layout = build_layout(suite)
     looked = suite.scenarios("test")[:64]
+    own = user_instruments(suite)
     counts: dict[str, int] = {}
     for scenario in looked:
         family, _, index = scenario.rpartition("/")
-        law = of_recipe(draw_recipe(suite, family, int(index)))
-        for name, binds in binding(law, layout.routes, parse_month(suite.start), suite.periods).items():
+        law = (*of_recipe(draw_recipe(suite, family, int(index))), *own)
+        for name, binds in binding(law, layout.facts, parse_month(suite.start), suite.periods).items():
             counts[name] = counts.get(name, 0) + int(binds)
-    return [
+    described: list[dict[str, Any]] = [
         {
             "id": name,
             "name": rows[0].name,
@@ -154,10 +155,25 @@ def instruments(suite: SuiteDefinition) -> list[dict[str, Any]]:
             "type": rows[0].type,
             "reference": rows[0].reference,
             "basis": rows[0].basis,
-            "binds": counts.get(name, 0) > 0,
-            "binds_in": f"{counts.get(name, 0)} of {len(looked)} test scenarios",
             "source": rows[0].source,
             "verification": rows[0].verification,
         }
         for name, rows in base_law().items()
     ]
+    described += [
+        {
+            "id": one.id,
+            "name": one.name,
+            "jurisdiction": suite.jurisdiction,
+            "type": one.type,
+            "reference": "experiment file",
+            "basis": "own",
+            "source": "experiment file",
+            "verification": "own",
+        }
+        for one in own
+    ]
+    for row in described:
+        row["binds"] = counts.get(row["id"], 0) > 0
+        row["binds_in"] = f"{counts.get(row['id'], 0)} of {len(looked)} test scenarios"
+    return described

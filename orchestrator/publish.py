@@ -69,7 +69,7 @@ def publish(
 
 def recipe_lines(suite: SuiteDefinition) -> str:
     """Return the suite's scenarios as JSON lines, one recipe each, splits in order."""
-    from sim_core.generate.process import draw_recipe
+    from sim_core.generate.recipe import draw_recipe
 
     lines: list[str] = []
     for split in SPLITS:
@@ -138,11 +138,11 @@ def _write_report(spec: ExperimentSpec, outcome: "Outcome", board: Leaderboard, 
 
 def _facts(suite: SuiteDefinition) -> dict[str, Any]:
     return {
-        "archetype": suite.archetype,
-        "network": suite.network,
+        "products": ", ".join(f"{product.label} ({product.archetype})" for product in suite.products),
+        "network": suite.network if isinstance(suite.network, str) else f"own, {len(suite.network.nodes)} nodes",
         "horizon": f"{suite.scored} months scored from {suite.start} + {suite.warm_up} months of warm-up",
         "discount rate": f"{suite.discount_rate:.1%} a year",
-        "price of a shortfall (EUR/kg)": ", ".join(
+        "price of a shortfall (EUR/kg or unit)": ", ".join(
             f"{name} {price:g}" for name, price in suite.shortfall_price.items()
         ),
         **{f"{name} families": ", ".join(split.families) for name, split in suite.splits.items()},
@@ -152,17 +152,18 @@ def _facts(suite: SuiteDefinition) -> dict[str, Any]:
 
 def _assumptions(suite: SuiteDefinition) -> list[dict[str, Any]]:
     """Return the parameters that no source backs, each with its range."""
-    from sim_core.catalogue import archetype, with_overrides
+    from sim_core.engine.products import resolve
 
-    product = with_overrides(archetype(suite.archetype), suite.overrides)
+    several = len(suite.products) > 1
     return [
         {
-            "parameter": entry.name,
+            "parameter": f"{product.label}: {entry.name}" if several else entry.name,
             "value": f"{entry.value:g}",
             "range": f"{entry.low:g} to {entry.high:g}" if entry.low is not None and entry.high is not None else "",
             "unit": entry.unit,
             "note": entry.note,
         }
-        for entry in product.parameters.values()
+        for product in suite.products
+        for entry in resolve(product).parameters.values()
         if entry.assumed
     ]

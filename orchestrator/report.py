@@ -89,6 +89,8 @@ def _write_whole(path: Path, text: str) -> None:
 def _headline(entries: Sequence[Mapping[str, Any]], reference: str, scale: float, unit: str) -> str:
     if not entries:
         return "Nothing has been scored yet."
+    if any(row["rank"] is None for row in entries):
+        return "Nothing is ranked: the suite's product is a structural template, and its numbers are placeholders."
     best = min(entries, key=lambda row: row["rank"])
     if best["name"] == reference:
         return f"No Entry does better than {reference} on the test scenarios."
@@ -113,7 +115,7 @@ def _leaderboard_rows(entries: Sequence[Mapping[str, Any]], scale: float) -> lis
     return [
         {
             **difference,
-            "rank": row["rank"],
+            "rank": _number(row["rank"], "d"),
             "rank_limits": _rank_limits(row),
             "cost": _money(row.get("cost"), scale),
             "carbon": _number(row.get("carbon"), ",.0f"),
@@ -160,7 +162,7 @@ def _shortfall_rows(entries: Sequence[Mapping[str, Any]], scale: float) -> list[
             "half": _money(row.get("cost_half_price"), scale),
             "rank_half": _number(row.get("rank_half_price"), "d"),
             "cost": _money(row.get("cost"), scale),
-            "rank": row["rank"],
+            "rank": _number(row["rank"], "d"),
             "double": _money(row.get("cost_double_price"), scale),
             "rank_double": _number(row.get("rank_double_price"), "d"),
         }

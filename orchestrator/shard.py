@@ -1,9 +1,10 @@
 """Shard: simulates blocks of cells of one suite. Plain Python: no Ray, no journal, no clock."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from optimizers.controllers import build
 from orchestrator.records import CellRow
@@ -11,7 +12,8 @@ from orchestrator.tables import table
 from orchestrator.work import Block, Cell
 from sim_core.control import Controller
 from sim_core.engine.layout import build_layout
-from sim_core.engine.rollout import pad, simulate
+from sim_core.engine.rollout import Simulation, pad
+from sim_core.engine.trace import SERIES
 from sim_core.errors import IntegrityError
 from sim_core.metrics import measure
 from sim_core.scenario import Scenario, build_scenario
@@ -39,6 +41,21 @@ class Shard:
             rows += self._run_cells(block.cells[start : start + MAX_CELLS])
         return table(rows)
 
+    def trace(self, cells: Sequence[Cell], names: Sequence[str] = SERIES) -> Mapping[str, NDArray[np.float64]]:
+        """Simulate cells and return the named series by period, each (periods, cells).
+
+        sim_core.engine.trace tells what they are. Raises what a controller raises, and BalanceError if mass is created
+        or lost.
+        """
+        parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
+        for start in range(0, len(cells), MAX_CELLS):
+            batch = cells[start : start + MAX_CELLS]
+            trace = self._advance(batch, trace=True).trace
+            if trace is not None:
+                for name, found in parts.items():
+                    found.append(trace[name][:, : len(batch)])
+        return {name: np.concatenate(found, axis=1) for name, found in parts.items()}
+
     def scenario(self, scenario_id: str) -> Scenario:
         """Return a compiled scenario."""
         if scenario_id not in self._scenarios:
@@ -58,7 +75,7 @@ class Shard:
         middle = len(cells) // 2  # halve until the controllers at fault are alone
         return self._run_cells(cells[:middle]) + self._run_cells(cells[middle:])
 
-    def _simulate(self, cells: Sequence[Cell]) -> list[CellRow]:
+    def _advance(self, cells: Sequence[Cell], *, trace: bool = False) -> Simulation:
         order = pad(len(cells))
         batch = [cells[i] for i in order]
         names = sorted({cell.scenario for cell in cells})
@@ -66,7 +83,12 @@ class Shard:
         rows = np.array([names.index(cell.scenario) for cell in batch], dtype=np.intp)
         controller: Controller = build(self.layout, [cell.controller for cell in batch])
         labels = [f"{cell.scenario} under {cell.controller.kind} (cell {cell.key[:12]})" for cell in batch]
-        metrics = measure(self.layout, simulate(self.layout, scenarios, rows, controller, labels))
+        simulation = Simulation(self.layout, scenarios, rows, controller, labels, trace=trace)
+        simulation.advance()
+        return simulation
+
+    def _simulate(self, cells: Sequence[Cell]) -> list[CellRow]:
+        metrics = measure(self.layout, self._advance(cells).ledger)
         return [
             CellRow(
                 key=cell.key,

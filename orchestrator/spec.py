@@ -4,8 +4,10 @@
 `file:line:column: field.path: message (got VALUE); hint`. docs/experiment.md describes every field.
 """
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -13,15 +15,20 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from optimizers import METHODS
-from orchestrator.faults import dotted, near_miss, spec_error
-from orchestrator.spec_checks import CONTROLLERS, objections
+from orchestrator.entry_checks import CONTROLLERS
+from orchestrator.faults import dotted, list_at, near_miss, spec_error, text_at
+from orchestrator.network_reader import ReadNetwork, read_network
+from orchestrator.spec_checks import objections, structural_templates
 from orchestrator.spec_faults import CROSS_CHECK, spec_faults
+from orchestrator.spec_files import with_files
 from orchestrator.yaml_reader import dump, parse, read_text
-from sim_core.catalogue import ARCHETYPES
+from sim_core.catalogue import ARCHETYPES, LIFETIMES, MOST_LIVES
 from sim_core.control import LEVERS
 from sim_core.generate.families import FAMILY_NAMES
-from sim_core.network import NETWORK_TEMPLATES
-from sim_core.suite import SplitDefinition, SuiteDefinition
+from sim_core.network import Network
+from sim_core.network_generator import NETWORK_TEMPLATES
+from sim_core.seeding import canonical_json
+from sim_core.suite import FORECASTS, SPLITS, Forecast, ProductShare, SplitDefinition, SuiteDefinition
 
 FORMAT_VERSION = 1
 _MAX_SEED = 2**63 - 1
@@ -57,6 +64,31 @@ def _matching(pattern: str, description: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _network(value: Any) -> Any:
+    """Check a template's name, or a network that stands in the file as a whole."""
+    if isinstance(value, str):
+        if value not in NETWORK_TEMPLATES:
+            context = {"kind": "network template", "hint": near_miss(value, NETWORK_TEMPLATES)}
+            raise PydanticCustomError("unknown_name", "unknown {kind}", context)
+        return value
+    if not isinstance(value, Mapping):
+        raise PydanticCustomError("network", "must be a template's name, a file's name or a mapping of nodes and lanes")
+    try:
+        read = _read(canonical_json(value))
+    except ValueError:  # NaN, say; YAML holds none
+        raise PydanticCustomError("network", "must hold finite numbers, texts, lists and mappings alone") from None
+    if read.faults:
+        text = "; ".join(fault.line("network") for fault in read.faults)
+        raise PydanticCustomError("network", "{text}", {"text": text})
+    return read.tree
+
+
+@lru_cache(maxsize=4)
+def _read(tree: str) -> ReadNetwork:
+    """Read the plain form of a network, given as JSON text; a large one takes a second, and is asked for twice."""
+    return read_network(json.loads(tree))
+
+
 Name = Annotated[
     str,
     _matching("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "1 to 64 letters, digits, '_', '-' or '.', first a letter or digit"),
@@ -81,32 +113,59 @@ class Split(_Part):
 
 
 class Splits(_Part):
-    """Tuned on train, chosen on validation, scored once on test."""
+    """Tuned on train, chosen on validation, scored once on test; without searches, test is enough."""
 
-    train: Split
-    validation: Split
+    train: Split | None = None
+    validation: Split | None = None
     test: Split
 
 
+class Product(_Part):
+    """One of several products: its archetype, a name, its share of demand, what replaces the catalogue's values."""
+
+    archetype: Annotated[str, _one_of("archetype", ARCHETYPES)]
+    name: Name | None = None
+    share: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    lifetime: Annotated[str, _one_of("lifetime", tuple(LIFETIMES))] | None = None
+    lives: Annotated[int, Field(ge=1, le=MOST_LIVES)] | None = None
+    overrides: dict[str, float] = Field(default_factory=dict)
+
+
+class ForecastPart(_Part):
+    """How markets forecast demand."""
+
+    method: Annotated[str, _one_of("method", FORECASTS)] = "smoothing"
+    periods: Annotated[int, Field(ge=1, le=600)] = 5
+
+
 class Suite(_Part):
-    """The ScenarioSuite: network, product, horizon in months, law families, prices of non-compliance."""
+    """The ScenarioSuite: network, products, horizon in months, law, prices of non-compliance."""
 
     name: Name
-    archetype: Annotated[str, _one_of("archetype", ARCHETYPES)]
-    network: Annotated[str, _one_of("network template", NETWORK_TEMPLATES)]
+    archetype: Annotated[str, _one_of("archetype", ARCHETYPES)] | None = None
+    lifetime: Annotated[str, _one_of("lifetime", tuple(LIFETIMES))] | None = None
+    lives: Annotated[int, Field(ge=1, le=MOST_LIVES)] | None = None
+    overrides: dict[str, float] = Field(default_factory=dict)
+    products: Annotated[tuple[Product, ...], Listed, Field(max_length=50)] = ()
+    network: Annotated[Any, AfterValidator(_network)]
     seed: Seed
-    start: Annotated[str, _matching("(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])", "a month as YYYY-MM, say 2026-01")]
-    warm_up: Annotated[int, Field(ge=0, le=600)]
-    scored: Annotated[int, Field(ge=12, le=1200)]
+    start: Annotated[str, _matching("(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])", "a month as YYYY-MM, say 2026-01")] = (
+        "2026-01"
+    )
+    warm_up: Annotated[int, Field(ge=0, le=600)] = 0
+    scored: Annotated[int, Field(ge=1, le=1200)]
     run_out: Annotated[int, Field(ge=0, le=600)] = 0
     splits: Splits
-    shortfall_price: dict[str, Annotated[float, Field(ge=0, le=1e6)]]
+    instruments: Annotated[tuple[dict[str, Any], ...], Listed, Field(max_length=1000)] = ()
+    jurisdiction: Name = "EU"
+    shortfall_price: dict[str, Annotated[float, Field(ge=0, le=1e6)]] = Field(default_factory=dict)
     discount_rate: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     epoch_months: Annotated[int, Field(ge=1, le=600)] = 24
     levers: Annotated[tuple[Lever, ...], Listed] = LEVERS
     max_cover: Annotated[float, Field(gt=0, le=100)] = 4.0
     targets: Annotated[str, _one_of("choice", ("node", "kind"))] = "node"
-    overrides: dict[str, float] = Field(default_factory=dict)
+    forecast: ForecastPart = ForecastPart()
+    vintage_periods: Annotated[int, Field(ge=1, le=120)] = 12
 
 
 class Search(_Part):
@@ -148,6 +207,14 @@ class ExperimentSpec(_Part):
     entries: Annotated[tuple[Entry, ...], Listed, Field(min_length=1, max_length=500)]
     statistics: Statistics = Statistics()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _single_entry_is_the_reference(cls, tree: Any) -> Any:
+        if not isinstance(tree, Mapping) or "reference" in tree or len(list_at(tree, "entries")) != 1:
+            return tree
+        name = text_at(tree, "entries", 0, "name")
+        return tree if name is None else {**tree, "reference": name}
+
     @model_validator(mode="after")
     def _check_across_fields(self) -> Self:
         found = objections(self.model_dump())
@@ -159,15 +226,47 @@ class ExperimentSpec(_Part):
     def to_suite(self) -> SuiteDefinition:
         """Return the suite as the simulation takes it."""
         suite = self.suite
-        splits = {
-            name: SplitDefinition(families=split.families, scenarios=split.scenarios)
-            for name, split in (
-                ("train", suite.splits.train),
-                ("validation", suite.splits.validation),
-                ("test", suite.splits.test),
-            )
-        }
-        return SuiteDefinition(**{**suite.model_dump(), "splits": splits})
+        alone = ProductShare(
+            archetype=suite.archetype or "",
+            lifetime=suite.lifetime or "",
+            lives=suite.lives or 0,
+            overrides=suite.overrides,
+        )
+        splits = {name: getattr(suite.splits, name) for name in SPLITS}
+        own = ("archetype", "lifetime", "lives", "overrides")
+        return SuiteDefinition(
+            **{
+                **{name: value for name, value in suite.model_dump().items() if name not in own},
+                "products": tuple(_share(product) for product in suite.products) or (alone,),
+                "network": self._resolved_network(),
+                "splits": {
+                    name: SplitDefinition(families=split.families, scenarios=split.scenarios)
+                    for name, split in splits.items()
+                    if split is not None
+                },
+                "forecast": Forecast(method=suite.forecast.method, periods=suite.forecast.periods),
+            }
+        )
+
+    def _resolved_network(self) -> str | Network:
+        network = self.suite.network
+        return network if isinstance(network, str) else _read(canonical_json(network)).network or ""
+
+    def check_model(self) -> list[str]:
+        """Compile the suite's model, and return what users should know of a valid experiment.
+
+        Raises ModelError for what only the whole model shows, such as an instrument that concerns nothing in it.
+        """
+        from sim_core.engine.layout import build_layout
+        from sim_core.generate.recipe import user_instruments
+        from sim_core.policy.facts import require_scope
+
+        suite = self.to_suite()
+        require_scope(user_instruments(suite), build_layout(suite).facts)
+        return [
+            f"archetype {name} is a structural template: it runs, but its figures must not be ranked or published"
+            for name in structural_templates(self.model_dump())
+        ]
 
     def resolved(self) -> dict[str, Any]:
         """Return the JSON form with every default filled in."""
@@ -178,16 +277,31 @@ class ExperimentSpec(_Part):
         return dump(self.resolved())
 
 
+def _share(product: Product) -> ProductShare:
+    return ProductShare(
+        archetype=product.archetype,
+        name=product.name or "",
+        share=product.share,
+        lifetime=product.lifetime or "",
+        lives=product.lives or 0,
+        overrides=product.overrides,
+    )
+
+
 def load(path: str | Path) -> ExperimentSpec:
-    """Load an experiment file. Raises one SpecError that lists all faults."""
-    return loads(read_text(path), str(path))
+    """Load an experiment file with all that it refers to. Raises one SpecError that lists all faults."""
+    return loads(read_text(path), str(path), folder=Path(path).parent)
 
 
-def loads(text: str, name: str = "experiment") -> ExperimentSpec:
-    """Load an experiment from text; `name` is the file in messages. Raises one SpecError that lists all faults."""
+def loads(text: str, name: str = "experiment", *, folder: Path = Path()) -> ExperimentSpec:
+    """Load an experiment from text; `name` is the file in messages, `folder` where names of other files begin.
+
+    Raises one SpecError that lists all faults.
+    """
     document = parse(text, name)
     if not document.whole:
         raise spec_error(name, document.faults)
+    document = with_files(document, folder)
     faults = list(document.faults)
     try:
         spec = ExperimentSpec.model_validate(document.value)

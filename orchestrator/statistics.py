@@ -13,7 +13,7 @@ from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,15 @@ def paired_differences(costs: Mapping[str, float], reference: Mapping[str, float
     """Return costs minus reference over the scenarios that both have, sorted by scenario: shape (scenarios,)."""
     common = sorted(costs.keys() & reference.keys())
     return np.array([costs[scenario] - reference[scenario] for scenario in common], dtype=np.float64)
+
+
+def mean_interval(values: NDArray[np.float64], confidence: float) -> Interval:
+    """Return the mean of independent runs, shape (n,), and its Student t interval; a single run has no limits."""
+    n, estimate = len(values), fsum(values) / len(values)
+    if n == 1:
+        return Interval(estimate=estimate, low=None, high=None, n=n)
+    half = float(stdtrit(n - 1, 0.5 * (1.0 + confidence))) * float(np.std(values, ddof=1)) / n**0.5
+    return Interval(estimate=estimate, low=estimate - half, high=estimate + half, n=n)
 
 
 def probability_of_improvement(differences: NDArray[np.float64]) -> float | None:

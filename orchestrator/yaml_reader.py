@@ -16,7 +16,7 @@ from yaml.reader import ReaderError
 from orchestrator.faults import Fault, Place, TreePath, shown, spec_error
 from orchestrator.yaml_scalars import resolve
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 22
 MAX_DEPTH = 50
 MAX_NODES = 20_000
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
@@ -71,7 +71,7 @@ def read(path: str | Path) -> Document:
 
 
 def read_text(path: str | Path) -> str:
-    """Return a file's text. Raises SpecError when it can't be opened, is larger than 1 MiB or isn't UTF-8."""
+    """Return a file's text. Raises SpecError when it can't be opened, is larger than MAX_BYTES or isn't UTF-8."""
     start = Place(1, 1)
     try:
         with Path(path).open("rb") as stream:
@@ -299,7 +299,9 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
         plain = isinstance(resolve(text), str) and text != "<<" and text.isprintable()
     except ValueError:
         plain = False
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
+    # Tables as text stay readable; PyYAML falls back to quotes where a block can't hold the text.
+    style = "|" if "\n" in text else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else style)
 
 
 _Dumper.add_representer(str, _represent_text)

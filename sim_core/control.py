@@ -22,6 +22,8 @@ LEVERS = (
     "stock_ahead",
     "premium_inspection",
     "alternative_route",
+    "lateral_transfer",
+    "design_for_disassembly",
     "invest_recycler",
     "invest_remanufacturer",
     "invest_collector",

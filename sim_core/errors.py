@@ -7,6 +7,7 @@ CircularBenchError
     RunError              some runs failed, the rest are valid (exit code 1)
     IntegrityError        a promise of the model or the journal is broken: stop (exit code 3)
         BalanceError      mass was created or lost
+        TransitionError   a unit changed its state in a way that no lifecycle allows
         JournalConflictError  the same key came back with another value
     InfrastructureError   the machine, the cluster or a server: repeat the command to resume (exit code 3)
         JournalBusyError  another driver holds the journal
@@ -51,6 +52,10 @@ class IntegrityError(CircularBenchError):
 
 class BalanceError(IntegrityError):
     """Mass was created or lost in a period."""
+
+
+class TransitionError(IntegrityError):
+    """A unit was to change its state in a way that no lifecycle allows."""
 
 
 class JournalConflictError(IntegrityError):

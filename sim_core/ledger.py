@@ -22,6 +22,7 @@ class Account(StrEnum):
     TRANSPORT = "transport"
     HOLDING = "holding"
     LOST_SALES = "lost_sales"
+    BACKLOG = "backlog"
     COLLECTION = "collection"
     REMANUFACTURE = "remanufacture"
     RECYCLING = "recycling"
@@ -30,11 +31,22 @@ class Account(StrEnum):
     CAPEX = "capex"
     TARIFF = "tariff"
     CARBON_CHARGE = "carbon_charge"
+    LANDFILL_TAX = "landfill_tax"
+    FEE = "fee"  # extended producer responsibility, traceability
+    SUBSIDY = "subsidy"
+    CERTIFICATES = "certificates"
     SHORTFALL = "shortfall"
     TERMINAL = "terminal"
 
 
-STATUTORY = (Account.TARIFF, Account.CARBON_CHARGE)
+STATUTORY = (
+    Account.TARIFF,
+    Account.CARBON_CHARGE,
+    Account.LANDFILL_TAX,
+    Account.FEE,
+    Account.SUBSIDY,
+    Account.CERTIFICATES,
+)
 
 
 class Flow(StrEnum):
@@ -45,13 +57,15 @@ class Flow(StrEnum):
     RECYCLED_FEED = "recycled_feed"  # of which recycled, any origin
     REUSED = "reused"  # mass of remanufactured goods made
     END_OF_LIFE = "end_of_life"  # mass leaving first or later use
+    CAN_AGAIN = "can_again"  # the part of it that ended a life which may be followed by another in the system
     TO_RECYCLING = "to_recycling"  # post-consumer mass fed to recyclers
     RECOVERED = "recovered"  # post-consumer mass recovered from it
     TO_REUSE = "to_reuse"  # mass that was remanufactured or sold for a second life
-    DEMAND = "demand"  # kWh
-    SERVED = "served"  # kWh x state of health
-    DUTY = "duty"  # kg of recycled content owed, over closed windows
-    SHORT = "short"  # kg of it not met
+    DEMAND = "demand"  # units
+    SERVED = "served"  # units x state of health
+    DUTY = "duty"  # share of a closed window's obligation: 1 each that was due
+    SHORT = "short"  # share of it not met
+    DISPLACED = "displaced"  # kgCO2e of new units elsewhere that second use displaces
 
 
 class Ledger:

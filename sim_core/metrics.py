@@ -40,9 +40,11 @@ def measure(layout: Layout, ledger: Ledger) -> dict[str, Vector]:
     """Return all metrics of a closed ledger, each (B,).
 
     objective: J, EUR. carbon: tCO2e over the scored horizon. circularity: MCI of the scored horizon's totals.
-    service: demand served, by state of health, over demand. compliance: 1 - shortfall / duty over closed windows
-    (undefined where nothing was due). shortfall_charge, statutory_charge, capex: EUR, discounted. recycled_share: of
-    feed. lives: 1 + mass remanufactured per mass of new feed. node_periods: simulated.
+    service: demand served, by state of health, over demand. compliance: 1 - shortfall / duty, the mean over the closed
+    windows in which something was due (undefined where nothing was). shortfall_charge, statutory_charge, capex: EUR,
+    discounted. recycled_share: of feed. lives: expected lives of a unit in the system (second life apart), by the chain
+    of lives with the share of units that got another one, of those at the end of a life that may be followed by one.
+    avoided_carbon: tCO2e of new units elsewhere that second use displaced, no part of carbon. node_periods: simulated.
     """
     money, flow = ledger.money, ledger.flow
     feed, reused, ended = flow[Flow.FEED], flow[Flow.REUSED], flow[Flow.END_OF_LIFE]
@@ -68,9 +70,29 @@ def measure(layout: Layout, ledger: Ledger) -> dict[str, Vector]:
         "statutory_charge": sum((money[account] for account in STATUTORY), np.zeros_like(money[Account.TARIFF])),
         "capex": money[Account.CAPEX].copy(),
         "recycled_share": _share(flow[Flow.RECYCLED_FEED], feed),
-        "lives": 1.0 + _share(reused, feed),
+        "lives": _lives(_share(reused, flow[Flow.CAN_AGAIN]), layout.products.lives),
+        "avoided_carbon": flow[Flow.DISPLACED] / KG_PER_T,
         "node_periods": np.full(len(feed), float(nodes)),
     }
+
+
+def expected_lives(transition: NDArray[np.float64]) -> float:
+    """Return the expected number of uses of a new unit, the sum of the first row of N = (I - Q)^-1.
+
+    transition: Q, (n, n), the probability that a unit in use state i comes back in use state j; what is missing to 1
+    is absorbed. Source: absorbing Markov chains, Kemeny and Snell, "Finite Markov Chains", 1960, theorem 3.2.4. A mean
+    of lifecycle counts would be censored by the horizon.
+    """
+    return float(np.linalg.solve(np.eye(len(transition)) - transition, np.ones(len(transition)))[0])
+
+
+def _lives(again: Vector, lives: int) -> Vector:
+    """Return the expected lives where every end of life leads to another one with the same probability, up to `lives`.
+
+    The chain of `lives` states with `again` above its diagonal: its fundamental matrix has the powers as first row.
+    """
+    share = np.where(np.isnan(again), 0.0, again)
+    return np.sum(share ** np.arange(lives)[:, None], axis=0)
 
 
 def _share(part: Vector, whole: Vector) -> Vector:

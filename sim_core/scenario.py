@@ -1,23 +1,32 @@
 """Scenario: one recipe with its law compiled and its paths recomputed, ready for an engine."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sim_core.engine.layout import Layout
 from sim_core.errors import ModelError
-from sim_core.generate.process import Paths, Recipe, draw_paths, draw_recipe, instruments
-from sim_core.network import NodeKind
+from sim_core.generate.paths import Paths, draw_paths
+from sim_core.generate.recipe import Recipe, draw_recipe, instruments, user_instruments
+from sim_core.policy.facts import require_scope
 from sim_core.policy.instrument import PolicyInstrument
-from sim_core.policy.timeline import PolicyTimeline, compile_timeline
-from sim_core.units import parse_month
+from sim_core.policy.obligation import Obligation, obligations
+from sim_core.policy.timeline import PolicyTimeline, compile_timeline, inject
+from sim_core.units import month_starts, parse_month
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """Network-independent law and network-sized paths of one scenario. id: "family/index"."""
+    """Law and paths of one scenario. id: "family/index".
+
+    obligations: those that the timeline's duties stand for, in its order: the layout's, and after an injection the
+    new ones behind them.
+    """
 
     id: str
     recipe: Recipe
     instruments: tuple[PolicyInstrument, ...]
+    obligations: tuple[Obligation, ...]
     timeline: PolicyTimeline
     paths: Paths
 
@@ -31,21 +40,47 @@ def build_scenario(layout: Layout, scenario_id: str) -> Scenario:
 
 
 def from_recipe(layout: Layout, recipe: Recipe) -> Scenario:
-    """Compile a recipe: its law and its paths. Raises ModelError for a recipe of another suite seed."""
+    """Compile a recipe: its law with the suite's own instruments, and its paths.
+
+    Raises ModelError for a recipe of another suite seed.
+    """
     suite = layout.suite
     if recipe.seed != suite.seed:
         raise ModelError(f"the recipe was drawn with suite seed {recipe.seed}, this suite has {suite.seed}")
-    law = instruments(recipe)
+    law = (*instruments(recipe), *user_instruments(suite))
     return Scenario(
         id=f"{recipe.family}/{recipe.index}",
         recipe=recipe,
         instruments=law,
-        timeline=compile_timeline(law, layout.routes, parse_month(suite.start), suite.periods),
-        paths=draw_paths(
-            suite,
-            recipe,
-            layout.product,
-            suppliers=layout.count[NodeKind.SUPPLIER],
-            recyclers=layout.count[NodeKind.RECYCLER],
-        ),
+        obligations=layout.obligations,
+        timeline=_compile(layout, law, layout.obligations),
+        paths=draw_paths(suite, recipe, layout.products.archetypes, layout.network),
     )
+
+
+def with_instrument(
+    layout: Layout, scenario: Scenario, instrument: PolicyInstrument | Mapping[str, Any], at_period: int
+) -> Scenario:
+    """Return the scenario with one more instrument, announced and in force from the first day of a period on.
+
+    instrument: as data or in its JSON form, whose dates may be relative to that day; one whose id is law already
+    revises it. What the law was before that day stays the same, byte for byte. Raises ModelError for a period
+    outside the horizon and for an instrument that concerns nothing in the suite.
+    """
+    suite = layout.suite
+    if not 0 <= at_period < suite.periods:
+        raise ModelError(f"period {at_period} is not in the horizon: inject in 0 to {suite.periods - 1}")
+    first = parse_month(suite.start)
+    if not isinstance(instrument, PolicyInstrument):
+        entry = int(month_starts(first + at_period, 1)[0])
+        instrument = PolicyInstrument.from_json(instrument, entry=entry)
+    require_scope((instrument,), layout.facts)
+    law = inject(scenario.instruments, instrument, at_period, first)
+    known = {one.id for one in scenario.obligations}
+    new = tuple(one for one in obligations(law, layout.facts, suite.shortfall_price) if one.id not in known)
+    owed = (*scenario.obligations, *new)
+    return replace(scenario, instruments=law, obligations=owed, timeline=_compile(layout, law, owed))
+
+
+def _compile(layout: Layout, law: tuple[PolicyInstrument, ...], owed: tuple[Obligation, ...]) -> PolicyTimeline:
+    return compile_timeline(law, layout.facts, parse_month(layout.suite.start), layout.suite.periods, owed)

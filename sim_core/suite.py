@@ -1,4 +1,4 @@
-"""What defines a ScenarioSuite: network, product, horizon, law families, splits, prices of non-compliance.
+"""What defines a ScenarioSuite: network, products, horizon, law families, splits, prices of non-compliance.
 
 A SuiteDefinition is plain data. Everything that a simulation draws or computes follows from it and from the
 scenario's (family, index).
@@ -10,10 +10,14 @@ from typing import Any, Self
 
 from sim_core.control import LEVERS
 from sim_core.errors import ModelError
+from sim_core.network import Network, network_from_json
 from sim_core.seeding import content_id
 
 SPLITS = ("train", "validation", "test")
+FORECASTS = ("smoothing", "moving_average")
+WITHOUT_LAW = "none"  # the family without law: it may be in every split, with other scenarios in each
 _VALIDATION_OFFSET = 1_000_000
+_TEST_OFFSET = 2_000_000  # of a family without law that was trained on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,46 +29,96 @@ class SplitDefinition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProductShare:
+    """One product of a suite. share: multiplies its archetype's demand, or a market's own demand process.
+
+    overrides: archetype parameters that replace the catalogue's value, by their dotted name. name: how node and law
+    scopes call it; the archetype's name unless two products share one. lifetime: a distribution in place of the
+    archetype's ("weibull", "normal", "logistic", "fixed", "geometric", "none"). lives: how many uses a unit can have,
+    in place of the archetype's; 0 leaves it.
+    """
+
+    archetype: str
+    name: str = ""
+    share: float = 1.0
+    lifetime: str = ""
+    lives: int = 0
+    overrides: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The product's name."""
+        return self.name or self.archetype
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """How markets forecast demand: exponential smoothing (catalogue constant), or a moving average over periods."""
+
+    method: str = "smoothing"
+    periods: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteDefinition:
     """A ScenarioSuite as data.
 
-    Periods are months. warm_up and run_out months are simulated and not scored. shortfall_price: EUR per kg of a
-    material's recycled-content shortfall, declared by the suite where the law states no penalty. discount_rate: per
-    year. targets: what a search sets, the targets of each "node" or one set for each "kind" of node. max_cover: the
-    multiple of forecast lead-time demand that a target of 1.0 means. overrides: archetype
-    parameters that replace the catalogue's value, by their dotted name.
+    Periods are months. warm_up and run_out months are simulated and not scored. network: a template's name or a
+    user's own. shortfall_price: EUR per kg (or unit) of an obligation's shortfall by material or instrument id,
+    declared by the suite where the law states no penalty. discount_rate: per year. targets: what a search sets, the
+    targets of each "node" or one set for each "kind" of node. max_cover: the multiple of forecast lead-time demand
+    that a target of 1.0 means. vintage_periods: months of sales that merge into one vintage in use; 1 is exact.
+    instruments: PolicyInstruments of the user in JSON form, beside the catalogue's.
     """
 
     name: str
-    archetype: str
-    network: str
+    products: tuple[ProductShare, ...]
+    network: str | Network
     seed: int
     start: str
     warm_up: int
     scored: int
     run_out: int
     splits: Mapping[str, SplitDefinition]
-    shortfall_price: Mapping[str, float]
+    shortfall_price: Mapping[str, float] = field(default_factory=dict)
     discount_rate: float = 0.05
     epoch_months: int = 24
     levers: tuple[str, ...] = LEVERS
     max_cover: float = 4.0
     targets: str = "node"
-    overrides: Mapping[str, float] = field(default_factory=dict)
+    forecast: Forecast = Forecast()
+    vintage_periods: int = 12
+    instruments: tuple[Mapping[str, Any], ...] = ()
+    jurisdiction: str = "EU"
 
     def __post_init__(self) -> None:
         for seen in ("train", "validation"):
-            shared = set(self.splits[seen].families) & set(self.splits["test"].families)
+            shared = set(self._families(seen)) & set(self._families("test")) - {WITHOUT_LAW}
             if shared:
                 raise ModelError(
                     f"suite {self.name!r}: families {sorted(shared)} are in {seen} and in test; "
                     "a test family must be one that nothing was tuned or chosen on: remove it from one of the two"
                 )
-        if self.targets not in ("node", "kind"):
-            raise ModelError(f"suite {self.name!r}: targets is {self.targets!r}; it is 'node' or 'kind'")
+        for name, value, known in (
+            ("targets", self.targets, ("node", "kind")),
+            ("forecast.method", self.forecast.method, FORECASTS),
+        ):
+            if value not in known:
+                raise ModelError(f"suite {self.name!r}: {name} is {value!r}; it is one of {list(known)}")
         unknown = [lever for lever in self.levers if lever not in LEVERS]
         if unknown:
             raise ModelError(f"suite {self.name!r}: unknown levers {unknown}; known are {list(LEVERS)}")
+        labels = [product.label for product in self.products]
+        if not labels or len(set(labels)) < len(labels):
+            raise ModelError(f"suite {self.name!r}: products {labels}; name one or more, each once")
+
+    def _families(self, split: str) -> tuple[str, ...]:
+        return self.splits[split].families if split in self.splits else ()
+
+    @property
+    def archetypes(self) -> tuple[str, ...]:
+        """The archetypes of the products, each once."""
+        return tuple(dict.fromkeys(product.archetype for product in self.products))
 
     @property
     def periods(self) -> int:
@@ -82,9 +136,13 @@ class SuiteDefinition:
         return content_id({name: value for name, value in self.to_json().items() if name != "splits"})
 
     def scenarios(self, split: str) -> tuple[str, ...]:
-        """Return the ids ("family/index") of a split, families in turn; train and validation share no index."""
+        """Return the ids ("family/index") of a split, families in turn; no id is in two splits."""
+        if split not in self.splits:
+            return ()
         definition = self.splits[split]
         offset = _VALIDATION_OFFSET if split == "validation" else 0
+        if split == "test" and WITHOUT_LAW in (*self._families("train"), *self._families("validation")):
+            offset = _TEST_OFFSET
         count = len(definition.families)
         return tuple(f"{definition.families[i % count]}/{offset + i // count}" for i in range(definition.scenarios))
 
@@ -99,4 +157,15 @@ class SuiteDefinition:
             name: SplitDefinition(families=tuple(split["families"]), scenarios=split["scenarios"])
             for name, split in value["splits"].items()
         }
-        return cls(**{**value, "splits": splits, "levers": tuple(value["levers"])})
+        network = value["network"]
+        return cls(
+            **{
+                **value,
+                "splits": splits,
+                "levers": tuple(value["levers"]),
+                "products": tuple(ProductShare(**product) for product in value["products"]),
+                "network": network if isinstance(network, str) else network_from_json(network),
+                "forecast": Forecast(**value["forecast"]),
+                "instruments": tuple(value["instruments"]),
+            }
+        )

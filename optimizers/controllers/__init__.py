@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from optimizers.controllers.compliance_base_stock import ComplianceBaseStock
+from optimizers.controllers.fixed_base_stock import fixed_schedule
 from optimizers.controllers.linear import linear_schedule
 from optimizers.controllers.schedule import schedule_from_record
 from sim_core.control import Control, Controller, ControllerRecord, Observation, ScheduleBatch
@@ -13,6 +14,7 @@ from sim_core.engine.layout import Layout
 from sim_core.errors import ModelError
 
 _BUILDERS: dict[str, Callable[[Layout, Sequence[dict[str, Any]]], Controller]] = {
+    "base_stock": lambda layout, items: ScheduleBatch([fixed_schedule(layout, item) for item in items]),
     "linear": lambda layout, items: ScheduleBatch([linear_schedule(layout, item) for item in items]),
     "compliance_base_stock": ComplianceBaseStock,
     "schedule": lambda layout, items: ScheduleBatch([schedule_from_record(layout, item) for item in items]),

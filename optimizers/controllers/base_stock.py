@@ -4,13 +4,14 @@ from sim_core.engine.layout import Layout
 from sim_core.engine.settings import M, S, U
 from sim_core.network import NodeKind
 
-# Months of forecast lead-time demand, or of capacity, that each target covers.
+# Multiples of forecast lead-time demand, months of capacity, or (U at plants) years of use, that each target covers.
 COVER = {
-    (NodeKind.PLANT, S): 1.1,
+    (NodeKind.PLANT, S): 1.2,
     (NodeKind.PLANT, M): 1.5,
-    (NodeKind.WAREHOUSE, S): 1.1,
+    (NodeKind.PLANT, U): 1.0,
+    (NodeKind.WAREHOUSE, S): 1.3,
     (NodeKind.COLLECTOR, U): 0.0,
-    (NodeKind.REMANUFACTURER, M): 1.1,
+    (NodeKind.REMANUFACTURER, M): 1.5,
     (NodeKind.REMANUFACTURER, U): 0.5,
     (NodeKind.RECYCLER, U): 1.0,
 }

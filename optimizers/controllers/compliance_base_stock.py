@@ -12,7 +12,7 @@ import numpy as np
 
 from optimizers.controllers.base_stock import base_stock_target
 from sim_core.control import Control, Observation
-from sim_core.engine.layout import ROUTES, Layout
+from sim_core.engine.layout import Layout
 from sim_core.engine.settings import M, S, U
 from sim_core.errors import ModelError
 from sim_core.network import NodeKind
@@ -66,16 +66,19 @@ class ComplianceBaseStock:
                 self._targets[target, layout.targets[kind]] = values[name]
         for kind in (NodeKind.INSPECTION, NodeKind.RECYCLER):
             self._targets[M, layout.targets[kind]] = 1.0
+        self._targets[U, layout.targets[NodeKind.PLANT]] = base_stock_target(layout, NodeKind.PLANT, U)
+        # The routes at home that give way to a better one: all but each product's last, which recovers most.
+        best = {product.routes[-1].name for product in layout.products.archetypes if product.routes}
+        routes = zip(layout.products.routes, layout.products.exported, strict=True)
+        self._cheaper = [q for q, (name, exported) in enumerate(routes) if name not in best and not exported]
 
     def decide(self, observation: Observation) -> Control:
         """Set levers from announced law: the better route before a cheap one is barred, investment before a duty."""
         duty, legal = observation.announced_duty, observation.announced_route_legal
         months = np.arange(len(duty))[:, None]
         seen = months < np.maximum(1.0, self._planning * len(duty))
-        barred = ((~legal[:, ROUTES.index("hydro")]) & seen).any(axis=0) | (
-            (~legal[:, ROUTES.index("pyro")]) & seen
-        ).any(axis=0)
-        due = ((duty.max(axis=1) > 0.0) & seen).any(axis=0)
+        barred = ((~legal[:, self._cheaper]).any(axis=1) & seen).any(axis=0)
+        due = ((duty.max(axis=1, initial=0.0) > 0.0) & seen).any(axis=0)
         levers = np.zeros((len(self._layout.suite.levers), duty.shape[-1]))
         for name, state in (("alternative_route", barred), ("invest_recycler", due)):
             if name in self._layout.suite.levers:

@@ -17,7 +17,7 @@ from sim_core.network import NodeKind
 
 _LETTERS = "SMU"
 _MEANING = {
-    NodeKind.PLANT: (S, M),
+    NodeKind.PLANT: (S, M, U),
     NodeKind.WAREHOUSE: (S,),
     NodeKind.COLLECTOR: (U,),
     NodeKind.INSPECTION: (M,),

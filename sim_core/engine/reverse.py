@@ -1,29 +1,38 @@
-"""Reverse flows: end of life, collection, inspection into grades, remanufacture, second life, recycling, disposal."""
+"""Reverse flows: end of life, collection, inspection into grades, reuse, second life, remanufacture."""
+
+from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sim_core.engine.layout import GRADES, LINES, LIVES, ROUTE_LINE, ROUTES
-from sim_core.engine.period import Period
+from sim_core.engine.period import Array, Period
+from sim_core.engine.pipeline import add_up
+from sim_core.engine.products import A, B, C, remanufactured, reused
 from sim_core.engine.settings import M, U, ratio
 from sim_core.ledger import Account, Flow
 from sim_core.network import LaneGroup, NodeKind
 from sim_core.units import MONTHS_PER_YEAR
 
-_SMOOTHING = 0.15  # of the forecast of returns, per month
-
 
 def take_back(p: Period) -> None:
     """Move units that reach their end of life to collectors, or out of the system where nobody collects them."""
-    out = p.state.use.outflow(p.t)
-    value, buy_back = p.layout.value, p.settings.lever("buy_back")
+    use, value = p.state.use, p.layout.value
+    ended = use.outflow(p.t)
+    release = np.minimum(1.0, 1.0 / (MONTHS_PER_YEAR * value("hibernation.years")))
+    out = use.hibernate(ended, value("hibernation.share"), release)
+    buy_back = p.settings.lever("buy_back")
     share = p.terms.collection_share
     share = share + (1.0 - share) * value("collection.buy_back_share") * buy_back
-    offered = out * share
-    kwh = offered.sum(axis=(0, 1))
-    p.ledger.pay(Account.COLLECTION, kwh * (value("collection.cost") + value("collection.buy_back_cost") * buy_back))
-    p.ledger.move(Flow.END_OF_LIFE, out.sum(axis=(0, 1)) * p.layout.mass)
-    p.left += out.sum(axis=(0, 1)) - kwh
+    served = p.layout.lanes[LaneGroup.RETURNS].served[:, None, None, None]
+    offered = out * share[:, None] * served
+    units, kept = out.sum(axis=(0, 2)), offered.sum(axis=(0, 2))
+    p.pay(Account.COLLECTION, kept * value("collection.buy_back_cost") * buy_back)
+    p.move(Flow.END_OF_LIFE, p.mass(units))
+    p.move(Flow.CAN_AGAIN, p.mass((out * p.layout.products.again[:, :, None]).sum(axis=(0, 2))))
+    p.left += units - kept
+    p.register["ended"], p.register["collected"] = units, kept
+    p.note("ended_use", ended)
+    p.note("collected", kept)
+    p.note("disposed", units - kept)
     p.send_product(LaneGroup.RETURNS, offered)
 
 
@@ -31,165 +40,185 @@ def consolidate(p: Period) -> None:
     """Ship from collectors to inspection what lies above the keep-up-to level, up to capacity."""
     state, layout = p.state, p.layout
     arrived = p.arrive(LaneGroup.RETURNS)
+    if p.terms.collector_returns.any():
+        arrived[:, :, 0] += p.terms.collector_returns
+        _bring_in(p, p.terms.collector_returns)
     state.collected += arrived
-    state.returns_forecast += _SMOOTHING * (arrived.sum(axis=1) - state.returns_forecast)
-    stock = state.collected.sum(axis=1)
-    capacity = layout.value("collection.capacity") + p.capacity.added(NodeKind.COLLECTOR, p.t)
-    keep = p.settings.cover(NodeKind.COLLECTOR, U) * state.returns_forecast
-    shipped = state.collected * ratio(np.minimum(capacity, np.maximum(0.0, stock - keep)), stock)[:, None]
-    state.collected -= shipped
-    p.send_product(LaneGroup.CORES, shipped)
+    units = arrived.sum(axis=2)
+    p.pay(Account.COLLECTION, units * layout.rates.collection_cost[:, :, None])
+    smoothing = layout.value("returns.smoothing")
+    state.returns_forecast += smoothing * (units - state.returns_forecast)
+    stock = state.collected.sum(axis=2)
+    capacity = layout.rates.collection[:, :, None] + p.capacity.added(NodeKind.COLLECTOR, p.t)
+    keep = p.settings.level(U, layout.targets[NodeKind.COLLECTOR], state.returns_forecast)
+    amount = np.minimum(capacity, np.maximum(0.0, stock - keep))
+    lanes = layout.lanes[LaneGroup.CORES]
+    if lanes.limited:
+        room = np.full(amount.shape[0], np.inf)
+        np.minimum.at(room, lanes.sender, lanes.limit / np.where(lanes.share > 0.0, lanes.share, 1.0))
+        amount = amount * ratio(np.broadcast_to(room[:, None, None], amount.shape), amount.sum(axis=1, keepdims=True))
+    p.send_product(LaneGroup.CORES, p.draw(state.collected, amount))
+
+
+def _bring_in(p: Period, units: Array) -> None:
+    """Count exogenous returns (n, P, B) as product that enters the system."""
+    p.bring_in(units.sum(axis=0))
+    p.register["collected"] = p.register["collected"] + units.sum(axis=0)
 
 
 def inspect(p: Period) -> None:
     """Grade what waits, up to capacity, and send each grade on its way."""
-    state, value = p.state, p.layout.value
+    state, layout, value = p.state, p.layout, p.layout.value
     state.queue += p.arrive(LaneGroup.CORES)
-    waiting = state.queue.sum(axis=1)
-    inspected = state.queue * ratio(np.full_like(waiting, value("inspection.capacity")), waiting)[:, None]
-    state.queue -= inspected
+    capacity = np.broadcast_to(layout.rates.inspection[:, :, None], state.queue.sum(axis=2).shape)
+    inspected = p.draw(state.queue, capacity)
     premium = p.settings.lever("premium_inspection")
-    cost = value("inspection.cost") + value("inspection.premium_cost") * premium
-    p.ledger.pay(Account.COLLECTION, inspected.sum(axis=(0, 1)) * cost)
-    share = p.layout.grade_share
-    moved = value("inspection.premium_shift") * premium * share[GRADES.index("b")][:, None]
-    fit = inspected * (share[GRADES.index("a")][:, None] + moved)
-    reusable = (inspected * (share[GRADES.index("b")][:, None] - moved)).sum(axis=1)
-    p.send_product(LaneGroup.REMAN_FEED, fit)
-    rest = inspected.sum(axis=1) - fit.sum(axis=1) - _repurpose(p, reusable)
+    cost = layout.rates.inspection_cost[:, :, None] + value("inspection.premium_cost") * premium
+    p.pay(Account.COLLECTION, inspected.sum(axis=2) * cost)
+    share = layout.products.grade_share[:, :, :, None]
+    moved = value("inspection.premium_shift")[:, :, None] * premium * share[:, C]
+    again = layout.products.again[:, :, None]
+    offer = p.settings.share(NodeKind.INSPECTION, M)[:, None, None]
+    as_is = inspected * share[:, A] * again * offer * layout.lanes[LaneGroup.REUSE].served[:, None, None, None]
+    fit = inspected * (share[:, A] + share[:, B] + moved) * again - as_is
+    taken = _repurpose(p, (inspected * (share[:, C] - moved)).sum(axis=2) * offer[:, :, 0])
+    reusable = _reuse(p, as_is)
+    rest = inspected.sum(axis=2) - reusable - fit.sum(axis=2) * _reman_served(p) - taken
+    p.send_product(LaneGroup.REMAN_FEED, fit * _reman_served(p)[:, :, None])
     p.send_product(LaneGroup.RECYCLE_FEED, np.maximum(0.0, rest))
 
 
-def _repurpose(p: Period, offered: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Offer M of grade b to the second-life market, which takes up to its demand; return what it took, (I, B)."""
-    state, value = p.state, p.layout.value
-    demand = np.full(offered.shape[-1], value("second_life.demand"))
-    offered = offered * p.settings.share(NodeKind.INSPECTION, M)
-    taken = offered * ratio(demand, offered.sum(axis=0))
-    leaving = state.second_life / (MONTHS_PER_YEAR * value("second_life.years"))
-    back = leaving * value("second_life.collection")
-    state.second_life += taken.sum(axis=0) - leaving
+def _reman_served(p: Period) -> Array:
+    return p.layout.lanes[LaneGroup.REMAN_FEED].served[:, None, None]
+
+
+def _reuse(p: Period, units: Array) -> Array:
+    """Send units fit for reuse as they are back to goods points; return what was reused, (I, P, B)."""
+    value = p.layout.value
+    p.pay(Account.REMANUFACTURE, units.sum(axis=2) * value("reuse.cost"))
+    good = _promote(units * value("reuse.yield")[:, :, None], reused)
+    p.send_product(LaneGroup.REUSE, good)
+    total = good.sum(axis=(0, 2))
+    _count_reuse(p, total)
+    p.move(Flow.REUSED, p.mass(total))
+    p.emit(total * value("carbon.reuse"))
+    p.note("reused", total)
+    return good.sum(axis=2)
+
+
+def _count_reuse(p: Period, units: Array) -> None:
+    """Book units (P, B) that got another life: the flow, the register and the subsidy."""
+    p.move(Flow.TO_REUSE, p.mass(units))
+    p.register["reused"] = p.register["reused"] + units
+    p.pay(Account.SUBSIDY, -units * p.terms.subsidy_reuse)
+
+
+def _promote(units: Array, to: Callable[[int], int]) -> Array:
+    """Return units (n, P, C, B) in the class that follows theirs."""
+    after = np.zeros_like(units)
+    for c in range(units.shape[2]):
+        target = to(c)
+        if target < units.shape[2]:
+            after[:, :, target] += units[:, :, c]
+    return after
+
+
+def _repurpose(p: Period, offered: Array) -> Array:
+    """Offer grade C to the second-life markets, which take up to their demand; return what they took, (I, P, B)."""
+    state, value, lanes = p.state, p.layout.value, p.layout.lanes[LaneGroup.REPURPOSE]
+    asked = p.spread(LaneGroup.REPURPOSE, offered)
+    room = p.layout.rates.second_life[:, :, None]
+    served = ratio(room, add_up(lanes.to_receiver, asked))
+    given = asked * served[lanes.receiver]
+    leaving = state.second_life * np.minimum(1.0, 1.0 / (MONTHS_PER_YEAR * value("second_life.years")))
+    returns = p.layout.lanes[LaneGroup.SECOND_LIFE_RETURNS]
+    back = leaving * value("second_life.collection") * returns.served[:, None, None]
+    state.second_life += add_up(lanes.to_receiver, given) - leaving
     p.left += (leaving - back).sum(axis=0)
-    p.ledger.move(Flow.END_OF_LIFE, leaving.sum(axis=0) * p.layout.mass)
-    p.ship(LaneGroup.REPURPOSE, p.spread(LaneGroup.REPURPOSE, taken) * p.layout.mass)
+    p.note("disposed", leaving - back)
+    p.move(Flow.END_OF_LIFE, p.mass(leaving))
+    p.ship(LaneGroup.REPURPOSE, given)
     p.send_product(LaneGroup.SECOND_LIFE_RETURNS, back)
-    p.ledger.pay(Account.SECOND_LIFE, taken.sum(axis=0) * (value("second_life.cost") - value("second_life.price")))
-    p.ledger.move(Flow.TO_REUSE, taken.sum(axis=0) * p.layout.mass)
-    return taken
+    total = given.sum(axis=0)
+    p.pay(Account.SECOND_LIFE, total * (value("second_life.cost") - value("second_life.price")))
+    p.move(Flow.DISPLACED, total * value("second_life.displacement") * _new_unit_carbon(p))
+    _count_reuse(p, total)
+    p.note("second_life", total)
+    return add_up(lanes.to_sender, given)
+
+
+def _new_unit_carbon(p: Period) -> Array:
+    """Return the cradle-to-gate carbon of a new unit from virgin material, kgCO2e, (P, 1)."""
+    products = p.layout.products
+    return (products.bom * p.layout.facts.embedded).sum(axis=1)[:, None] + p.layout.value("carbon.production")
 
 
 def remanufacture(p: Period) -> None:
-    """Remanufacture up to M at the warehouses served, keep cores up to U, pass the rest to recyclers."""
+    """Remanufacture up to M at the goods points served, keep cores up to U, pass the rest to recyclers."""
     state, layout = p.state, p.layout
     state.cores += p.arrive(LaneGroup.REMAN_FEED)
-    spent = state.cores[:, LIVES - 1].copy()  # no unit is remanufactured after its last life
-    state.cores[:, LIVES - 1] = 0.0
-    stock = state.cores.sum(axis=1)
-    capacity = layout.value("reman.capacity") + p.capacity.added(NodeKind.REMANUFACTURER, p.t)
-    wanted = np.minimum(np.minimum(_serviceable_gap(p), capacity), stock)
-    used = state.cores * ratio(wanted, stock)[:, None]
-    state.cores -= used
-    made = np.zeros_like(used)
-    made[:, 1:] = used[:, : LIVES - 1] * layout.value("reman.yield")
-    kept = p.settings.cover(NodeKind.REMANUFACTURER, U) * capacity
-    stock = state.cores.sum(axis=1)
-    surplus = state.cores * ratio(np.maximum(0.0, stock - kept), stock)[:, None]
-    state.cores -= surplus
+    if p.terms.remanufacturer_returns.any():
+        state.cores[:, :, 0] += p.terms.remanufacturer_returns
+        _bring_in(p, p.terms.remanufacturer_returns)
+    stock = state.cores.sum(axis=2)
+    excess = np.maximum(0.0, stock - layout.rates.storage[:, :, None])
+    if excess.any():
+        p.draw(state.cores, excess)
+        stock = stock - excess
+    capacity = layout.rates.reman[:, :, None] + p.capacity.added(NodeKind.REMANUFACTURER, p.t)
+    capacity = capacity * p.terms.remanufacturer_available[:, None]
+    gap, position = _serviceable_gap(p)
+    used = p.draw(state.cores, np.minimum(np.minimum(gap, capacity), stock))
+    easy = state.use.easy_share[None, :, None] * layout.value("disassembly.reman_gain")[:, :, None]
+    gain = np.minimum(1.0, layout.value("reman.yield")[:, :, None] * (1.0 + easy))
+    made = _promote(used * gain * layout.products.again[:, :, None], remanufactured)
+    processed, good = used.sum(axis=2), made.sum(axis=2)
+    stock = state.cores.sum(axis=2)
+    kept = p.settings.level(U, layout.targets[NodeKind.REMANUFACTURER], capacity)
+    kept = np.where(layout.rates.total_u[:, None, None] > 0.0, kept - position - good, kept)
+    surplus = np.minimum(stock, np.maximum(0.0, stock - kept))
+    p.draw(state.cores, surplus)
     p.send_product(LaneGroup.REMAN_GOODS, made)
-    p.send_product(LaneGroup.REJECTS, (used - made + surplus).sum(axis=1) + spent)
-    processed = used.sum(axis=(0, 1))
-    p.ledger.pay(Account.REMANUFACTURE, processed * layout.value("reman.cost"))
-    reused = made.sum(axis=(0, 1)) * layout.mass
-    p.ledger.move(Flow.TO_REUSE, reused)
-    p.ledger.move(Flow.REUSED, reused)
-    p.emit(processed * layout.value("carbon.reman"))
+    p.send_product(LaneGroup.REJECTS, np.maximum(0.0, processed - good) + surplus + excess)
+    total = good.sum(axis=0)
+    p.pay(Account.REMANUFACTURE, processed * layout.rates.reman_cost[:, :, None])
+    _count_reuse(p, total)
+    p.move(Flow.REUSED, p.mass(total))
+    p.emit(processed.sum(axis=0) * layout.value("carbon.reman"))
+    p.note("remanufactured", total)
 
 
-def _serviceable_gap(p: Period) -> NDArray[np.float64]:
-    """Return by how much each remanufacturer would fill its share of the warehouses up to M: (R, B) kWh."""
-    lanes = p.layout.lanes[LaneGroup.REMAN_GOODS]
-    position = serviceable_position(p) - p.state.at_warehouse  # as it will be after this month's sales
-    portion = lanes.share / (lanes.to_receiver @ lanes.share)[lanes.receiver]
-    cover = p.settings.cover(NodeKind.REMANUFACTURER, M)[lanes.sender]
-    target = cover * p.state.at_warehouse[lanes.receiver] * (lanes.lead + 1.0)[:, None]
-    return p.wanted_from(LaneGroup.REMAN_GOODS, portion[:, None] * np.maximum(0.0, target - position[lanes.receiver]))
+def _serviceable_gap(p: Period) -> tuple[Array, Array]:
+    """Return by how much each remanufacturer would fill its goods points up to M, and their position, (R, P, B).
+
+    M counts the forecast demand from now to the arrival of what is sent now: lead time + 1 periods.
+    """
+    layout, lanes = p.layout, p.layout.lanes[LaneGroup.REMAN_GOODS]
+    position = goods_position(p)[lanes.receiver]
+    into = lanes.to_receiver @ lanes.share
+    part = (lanes.share / np.where(into > 0.0, into, 1.0)[lanes.receiver])[:, None, None]
+    usual = p.state.at_goods[lanes.receiver] * (lanes.lead + 1.0)[:, None, None]
+    nodes = layout.targets[NodeKind.REMANUFACTURER][lanes.sender]
+    gap = np.maximum(0.0, p.settings.level(M, nodes, usual) - position)
+    return p.wanted_from(LaneGroup.REMAN_GOODS, part * gap), p.wanted_from(LaneGroup.REMAN_GOODS, part * position)
 
 
-def serviceable_position(p: Period) -> NDArray[np.float64]:
-    """Return each warehouse's goods on hand and inbound, new and remanufactured: (W, B) kWh."""
-    pipes = p.state.pipes
-    inbound = pipes[LaneGroup.GOODS].inbound() + pipes[LaneGroup.REMAN_GOODS].inbound().sum(axis=1)
-    return p.state.goods.sum(axis=1) + inbound
+def goods_position(p: Period) -> Array:
+    """Return each goods point's inventory position, (G, P, B).
 
-
-def recycle(p: Period) -> None:
-    """Feed the legal routes up to M of capacity, keep feed up to U, landfill the rest."""
+    On hand + inbound + ordered and on its way to the sender - what its markets wait for.
+    """
     state, layout = p.state, p.layout
-    feed = state.recycler_feed
-    feed[:, 0] += (
-        p.arrive(LaneGroup.RECYCLE_FEED) + p.arrive(LaneGroup.REJECTS) + p.arrive(LaneGroup.SECOND_LIFE_RETURNS)
-    )
-    feed[:, 1] += p.arrive(LaneGroup.SCRAP)
-    stock = feed.sum(axis=1)
-    lines = np.repeat(layout.line_capacity[:, :, None], stock.shape[-1], axis=2)
-    lines[LINES.index("wet")] += p.capacity.added(NodeKind.RECYCLER, p.t)
-    lines *= p.terms.recycler_available
-    usable = lines * p.settings.share(NodeKind.RECYCLER, M)
-    order = range(len(ROUTES))
-    choice = p.settings.lever("alternative_route")
-    routed = (1.0 - choice) * route(stock, usable, p.terms.route_legal, order)
-    routed += choice * route(stock, usable, p.terms.route_legal, order[::-1])
-    processed = routed.sum(axis=0)
-    origin = feed * (1.0 / np.where(stock > 0.0, stock, 1.0))[:, None]
-    per_kwh = layout.bom * layout.recovery
-    won = (routed[:, :, None] * per_kwh[:, None, :, None]).sum(axis=0)
-    secondary = won[:, :, None] * origin[:, None]
-    feed -= processed[:, None] * origin
-    flow = p.spread(LaneGroup.SECONDARY, secondary)
-    state.pipes[LaneGroup.SECONDARY].send(p.t, flow)
-    p.ship(LaneGroup.SECONDARY, flow.sum(axis=(1, 2)))
-    _book_recycling(p, routed, origin, won)
-    p.left += processed.sum(axis=0)
-    p.recovered += won.sum(axis=0)
-    _dispose(p, lines.sum(axis=0))
-
-
-def route(
-    stock: NDArray[np.float64], usable: NDArray[np.float64], legal: NDArray[np.float64], order: range
-) -> NDArray[np.float64]:
-    """Return the feed of each route, (Q, Y, B) kWh: routes take in order what is left of feed and of their line."""
-    left, free = stock, list(usable)
-    flows: list[NDArray[np.float64]] = [stock] * len(ROUTES)
-    for number in order:
-        line = ROUTE_LINE[number]
-        flows[number] = np.minimum(left, free[line] * legal[number])
-        left = left - flows[number]
-        free[line] = free[line] - flows[number]
-    return np.stack(flows)
-
-
-def _book_recycling(
-    p: Period, routed: NDArray[np.float64], origin: NDArray[np.float64], won: NDArray[np.float64]
-) -> None:
-    layout = p.layout
-    by_route = routed.sum(axis=1)
-    p.ledger.pay(Account.RECYCLING, (by_route * layout.route_cost[:, None]).sum(axis=0))
-    p.emit((by_route * layout.route_carbon[:, None]).sum(axis=0))
-    processed = routed.sum(axis=0)
-    p.ledger.move(Flow.TO_RECYCLING, (processed * origin[:, 0]).sum(axis=0) * layout.mass)
-    p.ledger.move(Flow.RECOVERED, (won.sum(axis=1) * origin[:, 0]).sum(axis=0))
-
-
-def _dispose(p: Period, capacity: NDArray[np.float64]) -> None:
-    """Landfill the feed above the keep-up-to level, measured in months of capacity (Y, B)."""
-    feed = p.state.recycler_feed
-    stock = feed.sum(axis=1)
-    kept = p.settings.cover(NodeKind.RECYCLER, U) * capacity
-    dumped = feed * ratio(np.maximum(0.0, stock - kept), stock)[:, None]
-    feed -= dumped
-    amount = dumped.sum(axis=1)
-    mass = amount * p.layout.mass
-    p.ship(LaneGroup.DISPOSAL, p.spread(LaneGroup.DISPOSAL, mass))
-    p.ledger.pay(Account.DISPOSAL, mass.sum(axis=0) * p.layout.value("disposal.cost"))
-    p.emit(mass.sum(axis=0) * p.layout.value("disposal.carbon"))
-    p.left += amount.sum(axis=0)
+    total = state.goods.sum(axis=2)
+    for group in (LaneGroup.REUSE, LaneGroup.REMAN_GOODS):
+        if layout.lanes[group].count:
+            total = total + state.pipes[group].inbound().sum(axis=2)
+    below = total[layout.plants :]  # warehouses alone are receivers of what is ordered
+    for group in (LaneGroup.GOODS, LaneGroup.PURCHASE, LaneGroup.LATERAL):
+        if layout.lanes[group].count:
+            below += state.pipes[group].inbound().sum(axis=2)
+        if group in state.requests:
+            below += state.requests[group].inbound()
+    sales = layout.lanes[LaneGroup.SALES]
+    owed = sales.share[:, None, None] * state.backlog[sales.receiver]
+    return total - p.wanted_from(LaneGroup.SALES, owed)

@@ -21,7 +21,7 @@ _INVEST = {
 
 
 class Settings:
-    """The control in force. Targets are multiples of forecast demand or capacity, levers shares in [0, 1], (B,)."""
+    """The control in force. Targets are multiples of a forecast or absolute, levers shares in [0, 1], (B,)."""
 
     def __init__(self, layout: Layout, control: Control, cells: int) -> None:
         """Check and keep a control for B = `cells` cells. Raises ModelError for nonsense, the controller's fault."""
@@ -38,9 +38,17 @@ class Settings:
         self._control = control
         self._row = {name: i for i, name in enumerate(levers)}
 
-    def cover(self, kind: NodeKind, target: int) -> NDArray[np.float64]:
-        """Return a target as a multiple: [0, 1] scaled to max_cover, (n, B)."""
-        return self.share(kind, target) * self._layout.suite.max_cover
+    def level(self, target: int, nodes: NDArray[np.intp], usual: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a target in units, (n, ..., B): a multiple of `usual` (n, ..., B), or the node's absolute number."""
+        control = self._control.targets[target, nodes]
+        absolute = self._layout.absolute[target, nodes]
+        shape = (len(nodes), *([1] * (usual.ndim - 2)), control.shape[-1])
+        control = control.reshape(shape)
+        multiple = control * self._layout.suite.max_cover * usual
+        if np.isnan(absolute).all():
+            return multiple
+        absolute = absolute.reshape(len(nodes), *([1] * (usual.ndim - 1)))
+        return np.where(np.isnan(absolute), multiple, control * absolute)
 
     def share(self, kind: NodeKind, target: int) -> NDArray[np.float64]:
         """Return a target as it was set, in [0, 1], (n, B)."""
@@ -54,40 +62,41 @@ class Settings:
 
 
 class Capacity:
-    """Capacity added by investment, kWh/month per site, and its monthly annuity.
+    """Capacity added by investment in the region, units (kg: recyclers) a month, and its monthly annuity.
 
-    A review with the lever on starts one step per site: it is there after the build time, for its life, paid by an
-    annuity at the suite's discount rate while it is there, with interest for the time of building (so that an
-    investment in the warm-up is not free). Irreversible.
+    A review with the lever on starts one step: it is there after the build time, for its life, paid by an annuity at
+    the suite's discount rate while it is there, with interest for the time of building (so that an investment in the
+    warm-up is not free). Irreversible. The steps of a product serve that product; a recycler's serve all.
     """
 
     def __init__(self, layout: Layout, cells: int) -> None:
         self._layout = layout
         periods = layout.suite.periods
         self._steps = {kind: np.zeros((periods, cells)) for kind in _INVEST.values()}
+        self._build = int(layout.common("invest.build_months"))
+        self._life = int(layout.common("invest.life_months"))
 
     def review(self, t: int, settings: Settings) -> None:
         """Start the investments that a review at period t decides."""
-        build = int(self._layout.value("invest.build_months"))
-        life = int(self._layout.value("invest.life_months"))
         for lever, kind in _INVEST.items():
-            self._steps[kind][t + build : t + build + life] += settings.lever(lever)
+            if self._layout.count[kind]:
+                self._steps[kind][t + self._build : t + self._build + self._life] += settings.lever(lever)
 
     def added(self, kind: NodeKind, t: int) -> NDArray[np.float64]:
-        """Return the capacity added at each site of a kind in period t, (B,)."""
-        return self._steps[kind][t] * self._layout.value(f"invest.{kind}.step")
+        """Return the capacity added at each site of a kind in period t, (P, B)."""
+        sites = max(1, self._layout.count[kind])
+        return self._layout.value(f"invest.{kind}.step") / sites * self._steps[kind][t]
 
     def annuity(self, t: int) -> NDArray[np.float64]:
         """Return what the added capacity costs in period t, EUR, (B,)."""
         rate = (1.0 + self._layout.suite.discount_rate) ** (1.0 / MONTHS_PER_YEAR) - 1.0
-        life = self._layout.value("invest.life_months")
-        factor = rate / (1.0 - (1.0 + rate) ** -life) if rate > 0 else 1.0 / life
+        factor = rate / (1.0 - (1.0 + rate) ** -self._life) if rate > 0 else 1.0 / self._life
         # Interest for the time of building; the annuity's first payment falls a month after its present value.
-        factor *= (1.0 + rate) ** (self._layout.value("invest.build_months") - 1.0)
+        factor *= (1.0 + rate) ** (self._build - 1.0)
         total = np.zeros_like(self._steps[NodeKind.RECYCLER][t])
         for kind in _INVEST.values():
-            capex = self._layout.value(f"invest.{kind}.capex") * self._layout.count[kind]
-            total = total + factor * capex * self.added(kind, t)
+            capex = self._layout.value(f"invest.{kind}.capex") * self._layout.value(f"invest.{kind}.step")
+            total = total + factor * capex.sum() * self._steps[kind][t]
         return total
 
 
@@ -95,3 +104,9 @@ def ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.f
     """Return min(1, part / whole), 1 where whole is nothing: the share of a request that can be served."""
     some = whole > _NOTHING
     return np.where(some, np.minimum(1.0, part / np.where(some, whole, 1.0)), 1.0)
+
+
+def portion(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return part / whole, 0 where whole is nothing: what share of a total a part is."""
+    some = whole > _NOTHING
+    return np.where(some, part / np.where(some, whole, 1.0), 0.0)

@@ -1,146 +1,155 @@
-"""The physical state of a batch of cells. Product in kWh, material in kg, cells last."""
+"""The physical state of a batch of cells. Products in units, material in kg, cells last."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_core.engine.layout import LIVES, ORIGINS, Layout
-from sim_core.engine.pipeline import Pipeline
+from sim_core.engine.layout import ORIGINS, Layout
+from sim_core.engine.pipeline import Pipeline, add_up
 from sim_core.engine.use_phase import UsePhase
-from sim_core.network import LaneGroup, NodeKind
+from sim_core.network import ORDERED, LaneGroup, NodeKind
 
-PRODUCT_CARGO: dict[LaneGroup, tuple[int, ...]] = {
-    LaneGroup.GOODS: (),
-    LaneGroup.RETURNS: (LIVES,),
-    LaneGroup.CORES: (LIVES,),
-    LaneGroup.REMAN_FEED: (LIVES,),
-    LaneGroup.RECYCLE_FEED: (),
-    LaneGroup.SCRAP: (),
-    LaneGroup.REJECTS: (),
-    LaneGroup.REMAN_GOODS: (LIVES,),
-    LaneGroup.SECOND_LIFE_RETURNS: (),
-}
+BY_CLASS = (
+    LaneGroup.PURCHASE, LaneGroup.GOODS, LaneGroup.LATERAL, LaneGroup.RETURNS, LaneGroup.CORES, LaneGroup.REUSE,
+    LaneGroup.REMAN_FEED, LaneGroup.REMAN_GOODS,
+)  # fmt: skip
+BY_PRODUCT = (LaneGroup.RECYCLE_FEED, LaneGroup.SCRAP, LaneGroup.REJECTS, LaneGroup.SECOND_LIFE_RETURNS)
+MATERIAL = (LaneGroup.VIRGIN, LaneGroup.EXTERNAL, LaneGroup.SECONDARY)
+FEED_ORIGINS = 2  # of what recyclers process: post-consumer, manufacturing scrap
 
 
 @dataclass(slots=True, kw_only=True)
 class State:
-    """All stocks. P plants, W warehouses, C collectors, I inspections, R remanufacturers, Y recyclers, B cells."""
+    """All stocks. G goods points, C classes (or collectors, as said), R remanufacturers, Y recyclers, K markets."""
 
     use: UsePhase
-    plant_goods: NDArray[np.float64]  # (P, B) new goods
-    feed: NDArray[np.float64]  # (P, M, ORIGINS, B) kg
-    goods: NDArray[np.float64]  # (W, LIVES, B)
-    collected: NDArray[np.float64]  # (C, LIVES, B)
-    queue: NDArray[np.float64]  # (I, LIVES, B) waiting for inspection
-    cores: NDArray[np.float64]  # (R, LIVES, B) recoverable
-    second_life: NDArray[np.float64]  # (1, B) in second use
-    recycler_feed: NDArray[np.float64]  # (Y, 2, B) post-consumer, manufacturing scrap
+    goods: NDArray[np.float64]  # (G, P, C, B)
+    feed: NDArray[np.float64]  # (plants, M, ORIGINS, B) kg
+    collected: NDArray[np.float64]  # (collectors, P, C, B)
+    queue: NDArray[np.float64]  # (inspections, P, C, B) waiting for inspection
+    cores: NDArray[np.float64]  # (R, P, C, B) recoverable
+    second_life: NDArray[np.float64]  # (markets for it, P, B) in second use
+    recycler_feed: NDArray[np.float64]  # (Y, P, FEED_ORIGINS, B)
+    backlog: NDArray[np.float64]  # (K, P, B) demand that waits
+    owed: NDArray[np.float64]  # (plants, P, B) what plants were asked for last and could not fill
     pipes: dict[LaneGroup, Pipeline]
-    forecast: NDArray[np.float64]  # (K, B) smoothed demand
-    at_warehouse: NDArray[np.float64]  # (W, B) the demand that each warehouse expects by that forecast
-    at_plant: NDArray[np.float64]  # (P, B) the demand that each plant expects by it
-    returns_forecast: NDArray[np.float64]  # (C, B) smoothed collection
+    requests: dict[LaneGroup, Pipeline]  # orders on their way to the sender, where information takes time
+    history: NDArray[np.float64]  # (periods, K, P, B) demand of the last periods, for moving averages
+    forecast: NDArray[np.float64]  # (K, P, B) demand that markets expect
+    at_goods: NDArray[np.float64]  # (G, P, B) the demand that each goods point expects by it
+    returns_forecast: NDArray[np.float64]  # (collectors, P, B) smoothed collection
 
     def expect(self, layout: Layout) -> None:
-        """Pass the markets' forecast on to warehouses and plants."""
-        self.at_warehouse = warehouse_forecast(layout, self.forecast)
-        self.at_plant = plant_forecast(layout, self.at_warehouse)
+        """Pass the markets' forecast on to goods points, downstream first."""
+        self.at_goods = goods_forecast(layout, self.forecast)
+
+    @property
+    def plant_forecast(self) -> NDArray[np.float64]:
+        """The demand that each plant expects, (plants, P, B)."""
+        return self.at_goods[: self.feed.shape[0]]
 
     def product(self) -> NDArray[np.float64]:
-        """Return all product mass in the system, scrap included, in kWh: (B,)."""
-        stocks = (
-            self.plant_goods,
-            self.goods,
-            self.collected,
-            self.queue,
-            self.cores,
-            self.second_life,
-            self.recycler_feed,
-        )
-        total = self.use.total()
-        for stock in stocks:
-            total = total + _over_nodes(stock)
-        for group in PRODUCT_CARGO:
-            total = total + self.pipes[group].total()
+        """Return all units in the system that are not with users, scrap included: (P, B)."""
+        total = self.second_life.sum(axis=0) + self.recycler_feed.sum(axis=(0, 2))
+        for stock in (self.goods, self.collected, self.queue, self.cores):
+            total = total + stock.sum(axis=(0, 2))
+        for group in BY_CLASS:
+            total = total + self.pipes[group].on_lanes().sum(axis=(0, 2))
+        for group in BY_PRODUCT:
+            total = total + self.pipes[group].on_lanes().sum(axis=0)
         return total
 
     def loose_material(self) -> NDArray[np.float64]:
         """Return all material in the system that is not in products, in kg: (M, B)."""
-        total = self.feed.sum(axis=(0, 2))
-        total = total + self.pipes[LaneGroup.VIRGIN].on_lanes().sum(axis=0)
-        total = total + self.pipes[LaneGroup.EXTERNAL].on_lanes().sum(axis=0)
-        return total + self.pipes[LaneGroup.SECONDARY].on_lanes().sum(axis=(0, 2))
+        total = self.feed.sum(axis=(0, 2)) + self.pipes[LaneGroup.SECONDARY].on_lanes().sum(axis=(0, 2))
+        for group in (LaneGroup.VIRGIN, LaneGroup.EXTERNAL):
+            total = total + self.pipes[group].on_lanes().sum(axis=0)
+        return total
 
 
-def initial_state(layout: Layout, use: UsePhase, demand: NDArray[np.float64]) -> State:
+def initial_state(layout: Layout, demand: NDArray[np.float64]) -> State:
     """Return the state at the start: a month's forecast of goods and feed in stock, virgin and goods lanes filled.
 
-    demand: (B,) the region's demand in the first period, kWh.
+    demand: (K, P, B) of the first period, units.
     """
-    count, cells = layout.count, len(demand)
-    materials = len(layout.bom)
-    forecast = layout.market_share[:, None] * demand
-    at_warehouse = warehouse_forecast(layout, forecast)
-    at_plant = plant_forecast(layout, at_warehouse)
+    count, cells = layout.count, demand.shape[-1]
+    products, classes, materials = len(layout.products.archetypes), layout.products.classes, len(layout.facts.materials)
+
+    def empty(*shape: int) -> NDArray[np.float64]:
+        return np.zeros((*shape, cells))
+
+    by_class = (products, classes)
+    at_goods = goods_forecast(layout, demand)
     state = State(
-        use=use,
-        plant_goods=np.zeros((count[NodeKind.PLANT], cells)),
-        feed=np.zeros((count[NodeKind.PLANT], materials, len(ORIGINS), cells)),
-        goods=np.zeros((count[NodeKind.WAREHOUSE], LIVES, cells)),
-        collected=np.zeros((count[NodeKind.COLLECTOR], LIVES, cells)),
-        queue=np.zeros((count[NodeKind.INSPECTION], LIVES, cells)),
-        cores=np.zeros((count[NodeKind.REMANUFACTURER], LIVES, cells)),
-        second_life=np.zeros((count[NodeKind.SECOND_LIFE], cells)),
-        recycler_feed=np.zeros((count[NodeKind.RECYCLER], 2, cells)),
+        use=UsePhase(layout, demand),
+        goods=empty(len(layout.goods), *by_class),
+        feed=empty(layout.plants, materials, len(ORIGINS)),
+        collected=empty(count[NodeKind.COLLECTOR], *by_class),
+        queue=empty(count[NodeKind.INSPECTION], *by_class),
+        cores=empty(count[NodeKind.REMANUFACTURER], *by_class),
+        second_life=empty(count[NodeKind.SECOND_LIFE], products),
+        recycler_feed=empty(count[NodeKind.RECYCLER], products, FEED_ORIGINS),
+        backlog=empty(count[NodeKind.MARKET], products),
+        owed=empty(layout.plants, products),
         pipes=_pipes(layout, cells),
-        forecast=forecast,
-        at_warehouse=at_warehouse,
-        at_plant=at_plant,
-        returns_forecast=np.zeros((count[NodeKind.COLLECTOR], cells)),
+        requests=_requests(layout, cells),
+        history=np.repeat(demand[None], layout.suite.forecast.periods, axis=0),
+        forecast=demand.copy(),
+        at_goods=at_goods,
+        returns_forecast=empty(count[NodeKind.COLLECTOR], products),
     )
-    goods, virgin = layout.lanes[LaneGroup.GOODS], layout.lanes[LaneGroup.VIRGIN]
-    state.goods[:, 0] += at_warehouse
-    state.plant_goods += at_plant
-    need = at_plant[:, None, :] * layout.bom[None, :, None]
+    state.goods[:, :, 0] += at_goods
+    need = (at_goods[: layout.plants, :, None] * layout.products.bom[:, :, None]).sum(axis=1)
     state.feed[:, :, 0] += need
-    for t in range(int(goods.lead.max())):
-        sent = goods.share[:, None] * at_warehouse[goods.receiver]
-        state.pipes[LaneGroup.GOODS].send(
-            t - int(goods.lead.max()), sent * (t >= goods.lead.max() - goods.lead)[:, None]
-        )
-    for t in range(int(virgin.lead.max())):
-        sent = virgin.share[:, None, None] * need[virgin.receiver]
-        state.pipes[LaneGroup.VIRGIN].send(
-            t - int(virgin.lead.max()), sent * (t >= virgin.lead.max() - virgin.lead)[:, None, None]
-        )
+    goods, virgin = layout.lanes[LaneGroup.GOODS], layout.lanes[LaneGroup.VIRGIN]
+    sent = np.zeros((goods.count, *by_class, cells))
+    sent[:, :, 0] = goods.share[:, None, None] * at_goods[goods.receiver + layout.plants]
+    _fill(state.pipes[LaneGroup.GOODS], goods.lead, sent)
+    _fill(state.pipes[LaneGroup.VIRGIN], virgin.lead, virgin.share[:, None, None] * need[virgin.receiver])
     return state
 
 
-def warehouse_forecast(layout: Layout, forecast: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the demand that each warehouse expects, (W, B), from the markets' (K, B)."""
-    sales = layout.lanes[LaneGroup.SALES]
-    expected = (sales.share[:, None] * forecast[sales.receiver]).reshape(sales.count, -1)
-    return sales.to_sender @ expected
+def _fill(pipe: Pipeline, lead: NDArray[np.intp], each: NDArray[np.float64]) -> None:
+    """Fill lanes with what would have been sent in the last periods, `each` a period: arrivals start in period 0."""
+    longest = int(lead.max(initial=0))
+    for t in range(longest):
+        under_way = (t >= longest - lead).reshape(-1, *([1] * (each.ndim - 1)))
+        pipe.send(t - longest, each * under_way)
 
 
-def plant_forecast(layout: Layout, at_warehouse: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the demand that each plant expects, (P, B), from the warehouses' (W, B)."""
-    goods = layout.lanes[LaneGroup.GOODS]
-    return goods.to_sender @ (goods.share[:, None] * at_warehouse[goods.receiver])
+def goods_forecast(layout: Layout, forecast: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the demand that each goods point expects, (G, P, B), from the markets' (K, P, B): its own and below."""
+    sales, lanes = layout.lanes[LaneGroup.SALES], layout.lanes[LaneGroup.GOODS]
+    expected = add_up(sales.to_sender, sales.share[:, None, None] * forecast[sales.receiver])
+    for level in range(1, int(layout.level.max(initial=0)) + 1):
+        passed = add_up(lanes.to_sender, lanes.share[:, None, None] * expected[lanes.receiver + layout.plants])
+        above = layout.level == level
+        expected[above] += passed[above]
+    return expected
 
 
 def _pipes(layout: Layout, cells: int) -> dict[LaneGroup, Pipeline]:
-    materials = (len(layout.bom),)
+    products, materials = len(layout.products.archetypes), len(layout.facts.materials)
     cargo: dict[LaneGroup, tuple[int, ...]] = {
-        **PRODUCT_CARGO,
-        LaneGroup.VIRGIN: materials,
-        LaneGroup.EXTERNAL: materials,
-        LaneGroup.SECONDARY: (*materials, 2),
+        **dict.fromkeys(BY_CLASS, (products, layout.products.classes)),
+        **dict.fromkeys(BY_PRODUCT, (products,)),
+        LaneGroup.VIRGIN: (materials,),
+        LaneGroup.EXTERNAL: (materials,),
+        LaneGroup.SECONDARY: (materials, FEED_ORIGINS),
     }
-    return {group: Pipeline(layout.lanes[group], shape, cells) for group, shape in cargo.items()}
+    return {group: Pipeline(layout.lanes[group], layout.lanes[group].lead, c, cells) for group, c in cargo.items()}
 
 
-def _over_nodes(stock: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Add a stock (n, ..., B) up to (B,), in a fixed order."""
-    return stock.reshape(-1, stock.shape[-1]).sum(axis=0)
+def _requests(layout: Layout, cells: int) -> dict[LaneGroup, Pipeline]:
+    products, materials = len(layout.products.archetypes), len(layout.facts.materials)
+    return {
+        group: Pipeline(
+            layout.lanes[group],
+            layout.lanes[group].information,
+            (products,) if group.cargo == "product" else (materials,),
+            cells,
+        )
+        for group in ORDERED
+        if layout.lanes[group].information.any()
+    }

@@ -1,66 +1,89 @@
 """Terms: the exogenous numbers of one period for every cell, gathered from the scenarios of a batch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_core.engine.layout import Layout
 from sim_core.scenario import Scenario
 
-_PURCHASE_MONTHS = 6  # how far ahead a plant's purchasing reads announced duties
-_STOCK_AHEAD_MONTHS = 30  # how far ahead it reads them while the stock-ahead lever is on
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What is given in a period. B cells last; units as in Paths and PolicyTimeline. route_legal: 0.0 or 1.0."""
+    """What is given in a period. B cells last; units as in Paths and PolicyTimeline; masks are 0.0 or 1.0."""
 
-    demand: NDArray[np.float64]
-    virgin_price: NDArray[np.float64]
-    external_price: NDArray[np.float64]
-    external_capacity: NDArray[np.float64]
-    carbon_price: NDArray[np.float64]
-    pack_price: NDArray[np.float64]
-    collection_share: NDArray[np.float64]
-    supplier_available: NDArray[np.float64]
-    recycler_available: NDArray[np.float64]
-    duty: NDArray[np.float64]
-    duty_soon: NDArray[np.float64]
-    duty_ahead: NDArray[np.float64]
-    route_legal: NDArray[np.float64]
-    tariff: NDArray[np.float64]
+    demand: Array  # (K, P, B)
+    virgin_price: Array  # (M, B)
+    external_price: Array
+    external_capacity: Array
+    carbon_price: Array  # (B,) EUR/t
+    product_price: Array  # (P, B)
+    collection_share: Array  # (P, B)
+    supplier_available: Array  # (S, B)
+    plant_available: Array
+    remanufacturer_available: Array
+    recycler_available: Array
+    virgin_open: Array  # (lanes, B)
+    goods_open: Array
+    collector_returns: Array  # (collectors, P, B)
+    remanufacturer_returns: Array  # (R, P, B)
+    theta: Array  # (obligations, B)
+    in_force: Array  # (obligations, B) share of the month
+    content_duty: Array  # (P, M, B)
+    duty_soon: Array  # (P, M, B) the highest announced for the months that purchasing reads
+    duty_ahead: Array  # likewise with stock-ahead
+    route_legal: Array  # (Q, P, B)
+    landfill_legal: Array  # (P, B)
+    import_legal: Array  # (M, B)
+    import_goods_legal: Array  # (P, B)
+    production_legal: Array
+    sale_legal: Array
+    export_quota: Array
+    tariff_departure: Array  # (M, B)
+    tariff_entry: Array
+    tariff_goods: Array  # (P, B)
+    cbam: Array  # (M, B)
+    landfill_tax: Array  # (P, B)
+    epr_fee: Array
+    subsidy_recycled: Array
+    subsidy_reuse: Array
+    traceability: Array
+    emission_charge: Array  # (B,) EUR/t
+
+
+_COMPUTED = ("duty_soon", "duty_ahead", "emission_charge")
 
 
 class TermsTable:
     """All periods' terms of a batch: one row a scenario, gathered to cells period by period."""
 
-    def __init__(self, scenarios: Sequence[Scenario], rows: NDArray[np.intp]) -> None:
+    def __init__(self, layout: Layout, scenarios: Sequence[Scenario], rows: NDArray[np.intp]) -> None:
         """scenarios: the distinct ones; rows: (B,) the scenario of each cell."""
         self._rows = rows
-        self._paths = {
-            name: np.stack([getattr(scenario.paths, name) for scenario in scenarios], axis=-1)
-            for name in Terms.__slots__
-            if hasattr(scenarios[0].paths, name) and name != "carbon_price"
-        }
         laws = [scenario.timeline for scenario in scenarios]
-        ahead = np.stack([law.announced_duty for law in laws], axis=-1)
-        self._paths["carbon_price"] = np.stack(
-            [scenario.paths.carbon_price * scenario.timeline.carbon_multiple for scenario in scenarios], axis=-1
+        self._paths: dict[str, Array] = {}
+        for name in (field.name for field in fields(Terms) if field.name not in _COMPUTED):
+            sources = [s.paths if hasattr(s.paths, name) else s.timeline for s in scenarios]
+            stacked = np.stack([getattr(source, name) for source in sources], axis=-1)
+            self._paths[name] = stacked.astype(np.float64)
+        ahead = np.stack([law.announced_content_duty for law in laws], axis=-1)
+        for name, months in (("duty_soon", "purchase.months"), ("duty_ahead", "purchase.ahead_months")):
+            self._paths[name] = ahead[:, : int(layout.common(months))].max(axis=1)
+        self._paths["emission_charge"] = np.stack(
+            [s.paths.carbon_price * s.timeline.carbon_multiple + s.timeline.carbon_tax for s in scenarios], axis=-1
         )
-        self._paths["duty"] = np.stack([law.duty for law in laws], axis=-1)
-        self._paths["duty_soon"] = ahead[:, :_PURCHASE_MONTHS].max(axis=1)
-        self._paths["duty_ahead"] = ahead[:, :_STOCK_AHEAD_MONTHS].max(axis=1)
-        self._paths["route_legal"] = np.stack([law.route_legal for law in laws], axis=-1).astype(np.float64)
-        self._paths["tariff"] = np.stack([law.tariff for law in laws], axis=-1)
-        self._announced_duty = ahead
-        self._announced_legal = np.stack([law.announced_legal for law in laws], axis=-1)
+        self._announced_duty = ahead.max(axis=2)  # a material's highest over products
+        self._announced_legal = np.any(np.stack([law.announced_route_legal for law in laws], axis=-1), axis=3)
 
     def at(self, t: int) -> Terms:
         """Return period t's terms."""
         return Terms(**{name: values[t][..., self._rows] for name, values in self._paths.items()})
 
-    def announced_duty(self, t: int) -> NDArray[np.float64]:
+    def announced_duty(self, t: int) -> Array:
         """Return the duty announced at the start of t for each coming month: (H, M, B)."""
         return self._announced_duty[t][..., self._rows]
 

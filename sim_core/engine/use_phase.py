@@ -1,99 +1,126 @@
-"""The use phase: units in use by vintage and life, with a discretised Weibull lifetime.
+"""The use phase: units in use by vintage and class, with a discretised lifetime, and units that hibernate after use.
 
-Sales of the current year are followed month by month (the exact head); at the year's end they merge into one yearly
-vintage. Outflow is the remaining stock times a hazard made of differences of the lifetime's distribution function,
-so that no mass is created or lost. Sales before the horizon enter as one precomputed remaining stock per month.
+Sales of the current vintage are followed month by month (the exact head); when it closes they merge into one.
+Outflow is the remaining stock times a hazard made of differences of the lifetime's distribution function, so that no
+mass is created or lost. Sales before the horizon enter as one precomputed remaining stock per month.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_core.engine.layout import LIVES, Layout
+from sim_core.catalogue import Archetype
+from sim_core.engine.layout import Layout
+from sim_core.engine.lifetime import hazard, survival, vintage_hazard
 from sim_core.units import MONTHS_PER_YEAR, parse_month
 
 
-def survival(shape: float, scale_months: float, ages: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return 1 - F(age) of a Weibull lifetime; ages in months, 1.0 below age 0."""
-    return np.exp(-((np.maximum(ages, 0.0) / scale_months) ** shape))
+class UsePhase:
+    """Units in use of B cells in K markets by product and class, (K, P, C, B), for each month or vintage of sale.
 
-
-class Lifetime:
-    """Monthly hazards. head: by age in months. vintage: of a year's even sales, by months since the year's end.
-
-    A hazard is the share of what is left at the start of a month that leaves in that month.
+    hibernating: units out of use that their owners keep, (K, P, C, B).
     """
 
-    def __init__(self, shape: float, scale_years: float, months: int) -> None:
-        scale = scale_years * MONTHS_PER_YEAR
-        ages = np.arange(months + MONTHS_PER_YEAR + 1, dtype=np.float64)
-        left = survival(shape, scale, ages)
-        self.head = _hazard(left)
-        cohorts = [left[offset : offset + months + 1] for offset in range(MONTHS_PER_YEAR)]
-        even = sum(cohorts[1:], cohorts[0].copy()) / MONTHS_PER_YEAR
-        self.vintage = _hazard(even)
-
-
-def _hazard(left: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the share of what is left that leaves in each month; 1 where nothing is left."""
-    return 1.0 - np.divide(left[1:], left[:-1], out=np.zeros(len(left) - 1), where=left[:-1] > 0.0)
-
-
-class UsePhase:
-    """Units in use of B cells in K markets: this year's sales by month, (12, K, LIVES, B), and (years, K, LIVES, B)."""
-
     def __init__(self, layout: Layout, start_demand: NDArray[np.float64]) -> None:
-        """Start with the remaining stock of past sales. start_demand: (B,) regional demand of the first period, kWh."""
-        periods, cells = layout.suite.periods, len(start_demand)
-        markets = len(layout.market_share)
-        years = -(-periods // MONTHS_PER_YEAR)
-        self._lifetime = Lifetime(layout.value("lifetime.shape"), layout.value("lifetime.scale"), periods)
-        self._recent = np.zeros((MONTHS_PER_YEAR, markets, LIVES, cells))
-        self._vintages = np.zeros((years, markets, LIVES, cells))
-        start_level = layout.market_share[:, None] * start_demand
+        """Start with what is left of past sales. start_demand: (K, P, B) of the first period, units."""
+        suite, products = layout.suite, layout.products
+        merged, periods = suite.vintage_periods, suite.periods
+        shape = (start_demand.shape[0], len(products.archetypes), products.classes, start_demand.shape[-1])
+        self._merged = merged
+        self.durable = np.array([[float(a.lifetime != "none")] for a in products.archetypes])  # (P, 1)
+        self._head = _by_class(layout, lambda a, life: hazard(survival(a, life, np.arange(merged + 1.0))))
+        self._closed = _by_class(layout, lambda a, life: vintage_hazard(a, life, periods, merged))
+        at_once = _by_class(layout, lambda a, life: 1.0 - survival(a, life, np.zeros(1)))
+        self._at_once = at_once[0][:, :, None]  # (P, C, 1) share that leaves as it is sold
+        self._recent = np.zeros((merged, *shape))
+        self._vintages = np.zeros((-(-periods // merged), *shape))
+        self._easy = np.zeros((len(self._vintages), *start_demand.shape[1:]))
+        self._easy_units = np.zeros((2, *start_demand.shape[1:]))  # this vintage: easy to disassemble, all
+        self._failed = np.zeros(shape)  # left as they were sold; they come back next month
         self._position = 0
-        self._past = past_sales_left(layout)[:, None, None] * start_level[None]
+        self._past = past_sales_left(layout)[:, None, :, None] * start_demand[None]  # (T + 1, K, P, B)
+        self.hibernating = np.zeros(shape)
+        self.easy_share = np.zeros(start_demand.shape[1:])  # (P, B) of this month's outflow
 
     def outflow(self, t: int) -> NDArray[np.float64]:
-        """Remove and return the units that reach their end of life in period t: (K, LIVES, B) kWh."""
-        month, year = t % MONTHS_PER_YEAR, t // MONTHS_PER_YEAR
-        if month == 0 and year > 0:
-            self._vintages[year - 1] = self._recent.sum(axis=0)
-            self._recent[...] = 0.0
-        left = np.zeros(self._recent.shape[1:])
-        left[:, 0] += self._past[t] - self._past[t + 1]
-        for bucket in range(month):
-            leaving = self._recent[bucket] * self._lifetime.head[month - bucket - 1]
-            self._recent[bucket] -= leaving
-            left += leaving
-        leaving = (
-            self._vintages[:year]
-            * self._lifetime.vintage[t - MONTHS_PER_YEAR * np.arange(1, year + 1)][:, None, None, None]
-        )
-        self._vintages[:year] -= leaving
+        """Remove and return the units that reach their end of life in period t: (K, P, C, B)."""
+        block, month = divmod(t, self._merged)
+        if month == 0 and block > 0:
+            self._close(block - 1)
+        left = self._failed.copy()
+        self._failed[...] = 0.0
+        left[:, :, 0] += self._past[t] - self._past[t + 1]
+        leaving = self._recent[:month] * self._head[:month][::-1, None, :, :, None]
+        self._recent[:month] -= leaving
         left += leaving.sum(axis=0)
+        since = t - self._merged * np.arange(1, block + 1)
+        leaving = self._vintages[:block] * self._closed[since][:, None, :, :, None]
+        self._vintages[:block] -= leaving
+        total = left + leaving.sum(axis=0)
+        easy = (leaving[:, :, :, 0].sum(axis=1) * self._easy[:block]).sum(axis=0)  # only new units were made so
+        out = total.sum(axis=(0, 2))
+        self.easy_share = easy / np.where(out > 0.0, out, 1.0)
         self._position = t + 1
-        return left
+        return total
 
-    def sell(self, t: int, sold: NDArray[np.float64]) -> None:
-        """Add the units sold in period t: (K, LIVES, B) kWh. They may leave from the next period on."""
-        self._recent[t % MONTHS_PER_YEAR] += sold
+    def hibernate(
+        self, out: NDArray[np.float64], share: NDArray[np.float64], release: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Put a share (P, 1) of what left use away; return what is offered: the rest and a share of what was kept."""
+        leaving = self.hibernating * release[:, None]
+        kept = out * share[:, None]
+        self.hibernating += kept - leaving
+        return out - kept + leaving
+
+    def sell(self, t: int, sold: NDArray[np.float64], easy: NDArray[np.float64]) -> None:
+        """Add the units sold in period t, (K, P, C, B). easy: (B,) share of new ones made for disassembly.
+
+        Products without a lifetime are consumed: they leave with the sale.
+        """
+        sold = sold * self.durable[:, None]
+        at_once = sold * self._at_once
+        self._failed += at_once
+        self._recent[t % self._merged] += sold - at_once
+        new = sold[:, :, 0].sum(axis=0)
+        self._easy_units[0] += new * easy
+        self._easy_units[1] += new
+
+    def in_use(self) -> NDArray[np.float64]:
+        """Return the units in use by product, (P, B)."""
+        closed = self._vintages[: self._position // self._merged]
+        stock = self._recent.sum(axis=(0, 1, 3)) + closed.sum(axis=(0, 1, 3))
+        return stock + self._past[self._position].sum(axis=0)
 
     def total(self) -> NDArray[np.float64]:
-        """Return all units in use: (B,) kWh."""
-        cells = self._recent.shape[-1]
-        recent = self._recent.reshape(-1, cells).sum(axis=0)
-        return recent + self._vintages.reshape(-1, cells).sum(axis=0) + self._past[self._position].sum(axis=0)
+        """Return all units with their users by product, (P, B): in use, just failed and hibernating."""
+        return self.in_use() + self._failed.sum(axis=(0, 2)) + self.hibernating.sum(axis=(0, 2))
+
+    def _close(self, block: int) -> None:
+        self._vintages[block] = self._recent.sum(axis=0)
+        self._recent[...] = 0.0
+        easy, units = self._easy_units
+        self._easy[block] = easy / np.where(units > 0.0, units, 1.0)
+        self._easy_units[...] = 0.0
 
 
 def past_sales_left(layout: Layout) -> NDArray[np.float64]:
-    """Return what is left in use of sales before the horizon, per kWh/month of start demand: (periods + 1,).
+    """Return what is left in use of sales before the horizon, per unit of start demand: (periods + 1, P).
 
     Past sales grew at a constant rate from the first year of the product's history to the start demand.
     """
-    suite = layout.suite
-    months = parse_month(suite.start) - int(layout.value("history.first_year")) * MONTHS_PER_YEAR
-    age = np.arange(1, months + 1, dtype=np.float64)[:, None]
-    sold = (1.0 + layout.value("history.growth")) ** (-age / MONTHS_PER_YEAR)
+    suite, columns = layout.suite, list[NDArray[np.float64]]()
     later = np.arange(suite.periods + 1, dtype=np.float64)[None, :]
-    scale = layout.value("lifetime.scale") * MONTHS_PER_YEAR
-    return (sold * survival(layout.value("lifetime.shape"), scale, age + later)).sum(axis=0)
+    for product in layout.products.archetypes:
+        months = parse_month(suite.start) - int(product.value("history.first_year")) * MONTHS_PER_YEAR
+        age = np.arange(1, max(0, months) + 1, dtype=np.float64)[:, None]
+        sold = (1.0 + product.value("history.growth")) ** (-age / MONTHS_PER_YEAR)
+        columns.append((sold * survival(product, 0, age + later)).sum(axis=0))
+    return np.stack(columns, axis=1)
+
+
+def _by_class(layout: Layout, read: Callable[[Archetype, int], NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return read(archetype, life) -> (n,) for every product and class, (n, P, C)."""
+    products = layout.products
+    rows = [[read(a, int(life)) for life in products.life] for a in products.archetypes]
+    return np.moveaxis(np.array(rows), -1, 0)

@@ -25,14 +25,17 @@ class RevisionRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """A named distribution of scenarios. price_shock: EUR price level of virgin material after a jump, as a factor
-    range.
+    """A named distribution of scenarios.
+
+    price_shock: price level of virgin material after a jump, as a factor range. catalogue: whether the catalogue's law
+    applies at all.
     """
 
     name: str
     description: str
     rules: tuple[RevisionRule, ...] = ()
     price_shock: tuple[float, float] = (1.0, 1.0)
+    catalogue: bool = True
 
 
 _CONTENT = ("EUBAT-RC-CO", "EUBAT-RC-LI", "EUBAT-RC-NI")
@@ -42,6 +45,7 @@ _TARIFF = RevisionRule(kind="enact", targets=("CF-TARIFF",), probability=1.0, am
 _SMALL_DELAY = RevisionRule(kind="delay", targets=_CONTENT, probability=0.25, amount=(6, 24), lead_months=(6, 24))
 
 FAMILIES = (
+    Family(name="none", description="no law but the suite's own instruments, never revised", catalogue=False),
     Family(name="eu_baseline", description="the law as adopted, small delays at times", rules=(_SMALL_DELAY,)),
     Family(name="eu_delay", description="recycled-content duties delayed by one to four years", rules=(_DELAY,)),
     Family(

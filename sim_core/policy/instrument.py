@@ -1,39 +1,105 @@
 """PolicyInstrument: one regulation whose value is a right-continuous staircase in days, revised while time runs.
 
-Each Revision, once announced, replaces the staircase from its announcement on; what lay before stays. Three views
-follow from the revisions alone (a value comes into force on a day and stays, nothing is interpolated):
-
-    announced   what a controller may see on a day: the newest revision announced by then (`newest(by="announced")`)
-    enacted     what the law says on a day: the newest revision adopted by then (`newest(by="adopted")`)
-    realised    what in fact applies: each revision from its adoption to the next one's (`realised_steps`)
+Each Revision, once announced, replaces the staircase from its announcement on; what lay before stays. What is
+announced, enacted and realised follows from the revisions alone (sim_core.policy.views). A value comes into force on
+a day and stays; nothing is interpolated.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Self
 
 from sim_core.errors import ModelError
+from sim_core.policy.arithmetic import Steps
+from sim_core.policy.kinds import AT_LEAST, AT_MOST, ORIGINS, TYPES, InstrumentType
+from sim_core.units import MONTHS_PER_YEAR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Whom and what an instrument concerns, by name; an empty field means all.
+
+    archetype, product: a product is meant when both its archetype and its label are. process: one word of the type.
+    """
+
+    archetype: tuple[str, ...] = ()
+    product: tuple[str, ...] = ()
+    material: tuple[str, ...] = ()
+    process: tuple[str, ...] = ()
+    jurisdiction: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The legal window of a duty: `months` months, the first one beginning in a month number congruent to `phase`."""
+
+    months: int = MONTHS_PER_YEAR
+    phase: int = 0
+
+    def closes(self, month: int) -> bool:
+        """Return whether the window ends with month number `month`."""
+        return (month + 1 - self.phase) % self.months == 0
+
+    def first_month(self, month: int) -> int:
+        """Return the first month number of the window that holds `month`."""
+        return month - (month - self.phase) % self.months
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flexibility:
+    """How a duty may be met beside delivering in its window. 0 where a rule doesn't apply.
+
+    bank_windows, bank_share: a surplus serves in the next `bank_windows` windows, `bank_share` of it.
+    carry_share: the part of a window's duty that may be left to the next one, which owes it in addition.
+    certificate_limit: the part of a duty that certificates may cover, at certificate_price EUR per unit of the duty
+    (None: the scenario's carbon price). de_minimis: volume of the basis in a window below which nothing is due.
+    """
+
+    bank_windows: int = 0
+    bank_share: float = 1.0
+    carry_share: float = 0.0
+    certificate_limit: float = 0.0
+    certificate_price: float | None = math.inf
+    de_minimis: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Penalty:
+    """What the law charges for each unit of a shortfall, in the law's own unit, such as USD/lb."""
+
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """CBAM: the emissions embedded in a material and the free benchmark, kgCO2e/kg; None embedded: the catalogue's."""
+
+    material: str
+    benchmark: float
+    embedded: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
     """A staircase with the days on which it was announced and adopted.
 
-    steps: (first day in force, value), in order; before the first step the value is 0. announced <= adopted, and no
-    step that a revision changes lies before its adoption.
+    steps: (first day in force, value), in order; before the first step the instrument is out of force. wider: the
+    staircase of each further stage of a staircase of scope. announced <= adopted, and no step that a revision changes
+    lies before its adoption.
     """
 
     announced: int
     adopted: int
-    steps: tuple[tuple[int, float], ...]
+    steps: Steps
+    wider: tuple[Steps, ...] = ()
 
     def __post_init__(self) -> None:
         if self.announced > self.adopted:
             raise ModelError("a revision can't be adopted before it is announced")
-        if any(later[0] <= earlier[0] for earlier, later in pairwise(self.steps)):
+        if any(later[0] <= earlier[0] for steps in (self.steps, *self.wider) for earlier, later in pairwise(steps)):
             raise ModelError("the steps of a revision must lie in increasing order of days")
 
 
@@ -41,69 +107,94 @@ class Revision:
 class PolicyInstrument:
     """One regulation with its scope and all its revisions, the original first.
 
-    type: the catalogue's vocabulary. material: a material's name or "all". process: what it acts on.
-    eligible_origins: for a recycled-content mandate, the feed origins that count.
+    type: a key of TYPES. unit: of the value. sense: whether a duty's value is a least or a largest one. wider: further
+    stages of a staircase of scope. window, level ("plant" or "system"), delivered, basis (registers), lag (windows
+    before, of which the mean is the basis), measure ("unit" or "mass"), eligible_origins, penalty, flexibility: of a
+    duty. grandfather: what happens to stock and goods in transit when the law changes. status: "law", "counterfactual"
+    or "user".
     """
 
     id: str
-    name: str
     type: str
-    material: str
-    process: str
-    window: str
-    eligible_origins: tuple[str, ...]
-    basis: str
     revisions: tuple[Revision, ...]
+    name: str = ""
+    scope: Scope = Scope()
+    wider: tuple[Scope, ...] = ()
+    unit: str = "fraction"
+    sense: str = AT_LEAST
+    window: Window = Window()
+    level: str = "system"
+    delivered: str = ""
+    basis: str = ""
+    lag: int = 0
+    measure: str = "unit"
+    eligible_origins: tuple[str, ...] = ORIGINS
+    penalty: Penalty | None = None
+    flexibility: Flexibility = Flexibility()
+    grandfather: str = ""
+    benchmarks: tuple[Benchmark, ...] = ()
+    status: str = "user"
+    provenance: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for earlier, later in pairwise(self.revisions):
             if later.announced < earlier.announced or later.adopted < earlier.adopted:
                 raise ModelError(f"{self.id}: revisions must lie in order of announcement and of adoption")
+        if any(len(revision.wider) != len(self.wider) for revision in self.revisions):
+            raise ModelError(
+                f"{self.id}: a revision must have steps for each of the {1 + len(self.wider)} stages of scope"
+            )
 
-    def mean_by_month(self, revision: int, starts: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the day-weighted mean value of a revision's staircase in each month, shape (len(starts) - 1,)."""
-        return _month_means(self.revisions[revision].steps, starts)
+    @property
+    def kind(self) -> InstrumentType:
+        """What all instruments of this type have in common."""
+        return TYPES[self.type]
 
-    def in_force_by_month(self, revision: int, starts: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the value in force on the first day of each month: for masks, which bind from the first full month."""
-        return _value_on(self.revisions[revision].steps, starts[:-1])
+    @property
+    def acts(self) -> str:
+        """Return "duty", "mask" or "charge". A ceiling on landfill is a duty, a ban a mask."""
+        return "duty" if self.type == "landfill_ban" and self.sense == AT_MOST else self.kind.acts
 
-    def newest(self, days: NDArray[np.int64], *, by: str) -> NDArray[np.int64]:
-        """Return the index of the newest revision `by` (announced or adopted) each day; the original at least."""
-        dates = [getattr(revision, by) for revision in self.revisions]
-        index = np.zeros(len(days), dtype=np.int64)
-        for number, date in enumerate(dates):
-            index[days >= date] = number
-        return index
+    @property
+    def neutral(self) -> float:
+        """The value that means out of force: 0, or infinity where 0 is the strictest value (or one that charges)."""
+        return math.inf if self.sense == AT_MOST or self.type == "cbam" else 0.0
 
-    def realised_steps(self) -> tuple[tuple[int, float], ...]:
-        """Return the staircase that in fact applies: each revision from its adoption to the next one's."""
-        steps: list[tuple[int, float]] = []
-        for number, revision in enumerate(self.revisions):
-            start = revision.adopted if number else -(10**9)
-            kept = [step for step in steps if step[0] < start]
-            at_start = _value_on(revision.steps, np.array([start]))[0] if number else 0.0
-            steps = kept + ([(start, float(at_start))] if number else [])
-            steps += [step for step in revision.steps if step[0] > start]
-        return tuple(steps)
+    @property
+    def process(self) -> str:
+        """The process it acts on; the type's first one where the scope names none."""
+        return self.scope.process[0] if self.scope.process else self.kind.processes[0]
 
-    def realised_by_month(self, starts: NDArray[np.int64], *, mask: bool = False) -> NDArray[np.float64]:
-        """Return what applies in each month: day-weighted, or for a mask the value on the month's first day."""
-        steps = self.realised_steps()
-        return _value_on(steps, starts[:-1]) if mask else _month_means(steps, starts)
+    def parts(self) -> tuple["PolicyInstrument", ...]:
+        """Return one instrument for each stage of scope, this one where there is only one."""
+        if not self.wider:
+            return (self,)
+        return tuple(
+            replace(
+                self,
+                scope=scope,
+                wider=(),
+                revisions=tuple(
+                    replace(revision, steps=(revision.steps, *revision.wider)[number], wider=())
+                    for revision in self.revisions
+                ),
+            )
+            for number, scope in enumerate((self.scope, *self.wider))
+        )
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form, from which `from_json` rebuilds the same instrument."""
+        from sim_core.policy.form_out import to_json
 
-def _value_on(steps: Sequence[tuple[int, float]], days: NDArray[np.int64]) -> NDArray[np.float64]:
-    value = np.zeros(len(days))
-    for first, level in steps:
-        value[days >= first] = level
-    return value
+        return to_json(self)
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], entry: int | None = None) -> Self:
+        """Build an instrument from what a user wrote.
 
-def _month_means(steps: Sequence[tuple[int, float]], starts: NDArray[np.int64]) -> NDArray[np.float64]:
-    low, high = starts[:-1], starts[1:]
-    total = np.zeros(len(low))
-    for number, (first, level) in enumerate(steps):
-        last = steps[number + 1][0] if number + 1 < len(steps) else np.iinfo(np.int64).max
-        total += level * np.clip(np.minimum(high, last) - np.maximum(low, first), 0, None)
-    return total / (high - low)
+        entry: the day of its entry into force, for an instrument that is injected; else the form's own. Raises
+        ModelError naming the instrument, the entry and the remedy.
+        """
+        from sim_core.policy.form import from_json
+
+        return from_json(cls, value, entry)

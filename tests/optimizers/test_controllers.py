@@ -11,16 +11,17 @@ from optimizers.controllers import KINDS, MixedBatch, base_stock, build, complia
 from optimizers.controllers.compliance_base_stock import PARAMETERS, default_parameters
 from optimizers.controllers.schedule import schedule_from_record, searched_targets, usual_targets
 from sim_core.control import Control, ControllerRecord, Observation
-from sim_core.engine.layout import ROUTES, Layout, build_layout
+from sim_core.engine.layout import Layout, build_layout
 from sim_core.engine.rollout import pad, simulate
-from sim_core.engine.settings import M, S, U
+from sim_core.engine.settings import M, S, Settings, U
 from sim_core.errors import ModelError
 from sim_core.ledger import Account, Flow, Ledger
-from sim_core.network import NodeKind
+from sim_core.network import Lane, LaneGroup, Network, Node, NodeKind, arrange
 from sim_core.scenario import build_scenario
-from sim_core.suite import SplitDefinition, SuiteDefinition
+from sim_core.suite import ProductShare, SplitDefinition, SuiteDefinition
 
 AHEAD, MATERIALS = 48, 5
+ROUTES = ("export", "pyro", "hydro", "hydro_high")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def layout() -> Layout:
     one = SplitDefinition(families=("eu_baseline",), scenarios=1)
     suite = SuiteDefinition(
         name="controllers",
-        archetype="ev_battery",
+        products=(ProductShare(archetype="ev_battery"),),
         network="regional",
         seed=3,
         start="2026-01",
@@ -99,6 +100,19 @@ def test_the_reference_invests_only_when_a_duty_lies_within_its_planning(layout)
     assert not lever(layout, decide(layout, *records), "invest_recycler").any()
 
 
+def test_a_route_that_is_some_products_best_gives_way_to_none(layout):
+    """In a suite of two products the best route of the first is not the last of all."""
+    both = (ProductShare(archetype="ev_battery"), ProductShare(archetype="smartphone"))
+    two = build_layout(replace(layout.suite, products=both))
+    routes = two.products.routes
+    for route, expected in (("hydro", 1.0), ("leaching", 1.0), ("hydro_high", 0.0), ("leaching_high", 0.0)):
+        view = observation(1)
+        legal = np.ones((AHEAD, len(routes), 1), dtype=bool)
+        legal[3:, routes.index(route)] = False
+        control = build(two, [reference()]).decide(replace(view, announced_route_legal=legal))
+        assert lever(two, control, "alternative_route").tolist() == [expected], route
+
+
 @pytest.mark.parametrize("route", ["pyro", "hydro"])
 def test_the_reference_changes_route_before_a_cheap_one_is_barred(layout, route: str):
     records = [reference(planning=0.25), reference(planning=1.0)]
@@ -131,14 +145,15 @@ def test_the_reference_without_parameters_has_its_defaults(layout):
 
 def check_practice_is_in_months(layout: Layout) -> None:
     """A cover is so many months of demand, whatever multiple a target of 1 means in the suite."""
-    months = {"plant_cover": 1.1, "warehouse_cover": 1.1, "recycled_cover": 1.5, "reman_cover": 1.1, "keep_cover": 0.5}
+    months = {"plant_cover": 1.2, "warehouse_cover": 1.3, "recycled_cover": 1.5, "reman_cover": 1.5, "keep_cover": 0.5}
     for cover in (4.0, 8.0, 1.2):
         other = build_layout(replace(layout.suite, max_cover=cover))
         expected = {name: min(1.0, value / cover) for name, value in months.items()}
         assert default_parameters(other) == pytest.approx({**expected, "planning": 0.6})
         assert set(default_parameters(other)) == set(PARAMETERS)
         stocked = decide(other, ControllerRecord(kind="linear")).targets[S, :, 0]
-        assert stocked[stocked > 0] == pytest.approx(min(1.0, 1.1 / cover))
+        for kind, value in ((NodeKind.PLANT, 1.2), (NodeKind.WAREHOUSE, 1.3)):
+            assert stocked[other.targets[kind]] == pytest.approx(min(1.0, value / cover))
 
 
 def test_usual_covers_are_in_months_whatever_the_suites_scale(layout):
@@ -220,7 +235,7 @@ def test_a_candidate_becomes_the_schedule_that_it_stands_for(layout, targets: st
 
 
 def names_by_kind(layout: Layout) -> list[str]:
-    letters = {"plant": "SM", "warehouse": "S", "collector": "U", "inspection": "M"}
+    letters = {"plant": "SMU", "warehouse": "S", "collector": "U", "inspection": "M"}
     letters |= {"remanufacturer": "MU", "recycler": "MU"}
     return [f"{kind}.{letter}" for kind, row in letters.items() for letter in row]
 
@@ -255,7 +270,7 @@ def test_a_search_of_schedules_starts_from_practice_and_that_is_what_the_referen
 def test_a_schedule_of_the_other_targets_is_refused(layout):
     other = build_layout(replace(layout.suite, targets="kind"))
     with pytest.raises(
-        ModelError, match=r"a schedule for this suite has 9 targets and 9 levers .* made for another suite"
+        ModelError, match=r"a schedule for this suite has 10 targets and 11 levers .* made for another suite"
     ):
         build(other, [schedule_record(layout)])
 
@@ -283,6 +298,75 @@ def test_the_reference_is_searched_by_its_parameters_and_linear_is_not(layout):
     assert to_record("compliance_base_stock", candidate).parameters == dict.fromkeys(PARAMETERS, 0.25)
     with pytest.raises(ModelError, match="nothing to search"):
         search_space(layout, "linear")
+
+
+# ---- base_stock: levels that users state
+
+
+def shop(**warehouse) -> Network:
+    nodes = [
+        Node(name="vendor", kind=NodeKind.SUPPLIER),
+        Node(name="shop", kind=NodeKind.WAREHOUSE, **warehouse),
+        Node(name="town", kind=NodeKind.MARKET),
+    ]
+    lanes = [
+        Lane(group=LaneGroup.PURCHASE, sender=0, receiver=1, lead=2, share=1.0),
+        Lane(group=LaneGroup.SALES, sender=1, receiver=2, lead=0, share=1.0),
+    ]
+    return arrange(nodes, lanes)
+
+
+def shop_layout(layout: Layout, **warehouse) -> Layout:
+    plain = (ProductShare(archetype="plain"),)
+    return build_layout(replace(layout.suite, products=plain, network=shop(**warehouse), max_cover=4.0))
+
+
+def base_stock_of(layout: Layout, **levels) -> ControllerRecord:
+    return ControllerRecord(kind="base_stock", parameters={k.replace("__", "."): v for k, v in levels.items()})
+
+
+def test_a_level_is_in_units_where_the_node_says_what_its_most_is(layout):
+    one = shop_layout(layout, max_target={"S": 80.0})
+    control = Settings(one, decide(one, *[base_stock_of(one, shop__S=20.0)] * 8), 8)
+    usual = np.full((1, 1, 8), 7.0)
+    assert control.level(S, one.targets[NodeKind.WAREHOUSE], usual)[0, 0].tolist() == pytest.approx([20.0] * 8)
+
+
+def test_a_level_is_a_multiple_of_lead_time_demand_elsewhere(layout):
+    one = shop_layout(layout)
+    control = Settings(one, decide(one, *[base_stock_of(one, shop__S=1.5)] * 8), 8)
+    usual = np.full((1, 1, 8), 7.0)
+    assert control.level(S, one.targets[NodeKind.WAREHOUSE], usual)[0, 0].tolist() == pytest.approx([10.5] * 8)
+
+
+def test_targets_that_are_not_named_are_none_and_all_levers_are_off(layout):
+    control = decide(layout, base_stock_of(layout))
+    assert not control.targets.any() and not control.levers.any()
+    named = layout.network.nodes[layout.targets[NodeKind.WAREHOUSE][0]].name
+    control = decide(layout, ControllerRecord(kind="base_stock", parameters={f"{named}.S": 2.0}))
+    assert np.count_nonzero(control.targets) == 1 and control.targets.max() == 2.0 / layout.suite.max_cover
+
+
+@pytest.mark.parametrize("key", ["shop", "shop.X", "mall.S", "S", ".S", "shop.S.S", "shop.s"])
+def test_a_level_of_something_that_is_no_target_is_refused(layout, key: str):
+    one = shop_layout(layout)
+    with pytest.raises(ModelError, match=r"base_stock: .* is no target; write node.letter, the node one of .*'shop'"):
+        build(one, [ControllerRecord(kind="base_stock", parameters={key: 1.0})])
+
+
+@pytest.mark.parametrize("value", [-0.1, 80.1, float("nan"), float("inf"), "20", True, None])
+def test_a_level_beyond_what_the_node_allows_is_refused(layout, value):
+    one = shop_layout(layout, max_target={"S": 80.0})
+    with pytest.raises(ModelError, match=r"base_stock: shop.S must be a number from 0 to 80, not"):
+        build(one, [base_stock_of(one, shop__S=value)])
+
+
+def test_base_stock_is_not_searched(layout):
+    with pytest.raises(ModelError, match="nothing to search"):
+        search_space(layout, "base_stock")
+
+
+# ---- in a run
 
 
 def run_of(layout: Layout, record: ControllerRecord) -> Ledger:

@@ -84,7 +84,11 @@ class Stage:
         if "broken" in path.read_text(encoding="utf-8"):
             raise SpecError("spec.yaml:1:1: broken: no such field\nspec.yaml:2:1: horizont: did you mean horizon?")
         return SimpleNamespace(
-            name="demo", suite=SimpleNamespace(name="eu-ev"), entries=(1, 2, 3), to_yaml=lambda: "name: demo\n"
+            name="demo",
+            suite=SimpleNamespace(name="eu-ev"),
+            entries=(1, 2, 3),
+            to_yaml=lambda: "name: demo\n",
+            check_model=lambda: ["no ranking"],
         )
 
     def run_sweep(self, spec: Any, results: Path, *, settings: Any, progress: Any) -> SimpleNamespace:
@@ -146,6 +150,7 @@ def test_validate_says_ok_and_names_what_it_read(stage: Stage) -> None:
     result = call("validate", stage.spec)
     assert result.exit_code == 0
     assert result.stdout.startswith("ok: ") and "eu-ev" in result.stdout
+    assert result.stderr == "note: no ranking\n"
 
 
 def test_every_spec_error_is_shown_and_the_exit_code_is_2(stage: Stage) -> None:

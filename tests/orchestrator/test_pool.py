@@ -11,11 +11,11 @@ from orchestrator.runtime import Connection
 from orchestrator.work import Block, Cell
 from sim_core.control import ControllerRecord
 from sim_core.errors import BalanceError, InfrastructureError
-from sim_core.suite import SplitDefinition, SuiteDefinition
+from sim_core.suite import ProductShare, SplitDefinition, SuiteDefinition
 
 SUITE = SuiteDefinition(
     name="pool",
-    archetype="ev_battery",
+    products=(ProductShare(archetype="ev_battery"),),
     network="small",
     seed=7,
     start="2025-01",

@@ -148,7 +148,7 @@ def test_one_recipe_a_scenario_each_within_a_kilobyte(bench: Any, finished: Any)
 
 def test_recipes_of_every_family_fit_a_kilobyte(bench: Any) -> None:
     from sim_core.generate.families import FAMILY_NAMES
-    from sim_core.generate.process import draw_recipe
+    from sim_core.generate.recipe import draw_recipe
 
     suite = bench.plan(bench.tree(network="regional", scored=240)).suite
     sizes = [len(draw_recipe(suite, name, index).to_json()) for name in FAMILY_NAMES for index in range(50)]

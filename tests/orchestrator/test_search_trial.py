@@ -213,7 +213,7 @@ def test_a_controller_that_raises_is_a_value_in_a_real_shard(
     build = shards.build
 
     def fragile(layout: Any, records: Any) -> Any:
-        if any(record.parameters["targets"][0] < 0.2 for record in records):
+        if any(record.parameters["targets"][0] < 0.31 for record in records):
             raise ValueError("too little")
         return build(layout, records)
 

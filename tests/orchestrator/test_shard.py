@@ -15,11 +15,11 @@ from sim_core.control import Control, Controller, ControllerRecord, Observation
 from sim_core.engine import rollout
 from sim_core.engine.layout import Layout
 from sim_core.errors import BalanceError
-from sim_core.suite import SplitDefinition, SuiteDefinition
+from sim_core.suite import ProductShare, SplitDefinition, SuiteDefinition
 
 SUITE = SuiteDefinition(
     name="shard",
-    archetype="ev_battery",
+    products=(ProductShare(archetype="ev_battery"),),
     network="loop",
     seed=11,
     start="2034-07",
@@ -37,7 +37,7 @@ SUITE = SuiteDefinition(
 LINEAR, REFERENCE = ControllerRecord(kind="linear"), ControllerRecord(kind="compliance_base_stock")
 METRICS = {
     "objective", "carbon", "circularity", "service", "compliance", "shortfall_charge", "statutory_charge",
-    "recycled_share", "lives", "capex", "node_periods",
+    "recycled_share", "lives", "avoided_carbon", "capex", "node_periods",
 }  # fmt: skip
 
 
@@ -184,7 +184,7 @@ def test_running_out_of_memory_is_no_result_of_a_cell(shard, monkeypatch):
     def exhausted(*arguments, **options):
         raise MemoryError("no room")
 
-    monkeypatch.setattr(shard_module, "simulate", exhausted)
+    monkeypatch.setattr(shard_module, "Simulation", exhausted)
     with pytest.raises(MemoryError):
         shard.run(Block(cells=tuple(cells(2))))
 
@@ -193,11 +193,11 @@ def test_running_out_of_memory_in_one_block_is_not_halved(shard, monkeypatch):
     """Smaller blocks may fit, but then a machine's fault would cost as many runs as there are cells, unseen."""
     sizes: list[int] = []
 
-    def exhausted(layout, scenarios, rows, *rest):
+    def exhausted(layout, scenarios, rows, *rest, **options):
         sizes.append(len(rows))
         raise MemoryError("no room")
 
-    monkeypatch.setattr(shard_module, "simulate", exhausted)
+    monkeypatch.setattr(shard_module, "Simulation", exhausted)
     with pytest.raises(MemoryError):
         shard.run(Block(cells=tuple(cells(32))))
     assert sizes == [32]
@@ -206,13 +206,13 @@ def test_running_out_of_memory_in_one_block_is_not_halved(shard, monkeypatch):
 def check_a_failing_block_is_halved(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
     """One bad cell of 32 costs two runs for each halving, not one for each cell."""
     runs: list[int] = []
-    simulate = shard_module.simulate
+    simulation = shard_module.Simulation
 
-    def counted(layout, scenarios, rows, *rest):
+    def counted(layout, scenarios, rows, *rest, **options):
         runs.append(len(rows))
-        return simulate(layout, scenarios, rows, *rest)
+        return simulation(layout, scenarios, rows, *rest, **options)
 
-    monkeypatch.setattr(shard_module, "simulate", counted)
+    monkeypatch.setattr(shard_module, "Simulation", counted)
     bad = Cell(
         key="bad", scenario="eu_baseline/1", controller=ControllerRecord(kind="faulty", parameters={"fault": "raises"})
     )

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,17 +11,34 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from optimizers import METHODS
-from orchestrator.spec import Entry, ExperimentSpec, Search, Split, Splits, Statistics, Suite, load, loads
-from orchestrator.spec_checks import CONTROLLERS
-from sim_core.catalogue import ARCHETYPES
+from orchestrator.entry_checks import CONTROLLERS
+from orchestrator.network_reader import _LANE_FIELDS, _NODE_FIELDS, _PROCESS_FIELDS
+from orchestrator.spec import (
+    Entry,
+    ExperimentSpec,
+    ForecastPart,
+    Product,
+    Search,
+    Split,
+    Splits,
+    Statistics,
+    Suite,
+    load,
+    loads,
+)
+from sim_core.catalogue import ARCHETYPES, LIFETIMES
 from sim_core.control import LEVERS
-from sim_core.errors import SpecError
+from sim_core.errors import ModelError, SpecError
+from sim_core.exogenous import KINDS as PROCESSES
 from sim_core.generate.families import FAMILY_NAMES
-from sim_core.network import NETWORK_TEMPLATES
-from sim_core.suite import SuiteDefinition
+from sim_core.network import LaneGroup, Network, NodeKind
+from sim_core.network_generator import NETWORK_TEMPLATES
+from sim_core.suite import FORECASTS, Forecast, ProductShare, SuiteDefinition
 
 ROOT = Path(__file__).resolve().parents[2]
-EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
+EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.yaml"))
+_DOCS = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall("```yaml\n(version:.*?)```", _DOCS, flags=re.DOTALL)
 SMOKE = (ROOT / "experiments" / "smoke.yaml").read_text(encoding="utf-8")
 
 
@@ -61,7 +79,8 @@ def test_to_suite_carries_every_field():
     suite = loads(text).to_suite()
     assert (suite.warm_up, suite.scored, suite.run_out, suite.start) == (12, 60, 6, "2026-01")
     assert (suite.max_cover, suite.epoch_months, suite.levers) == (3.0, 12, ("expedite",))
-    assert (suite.discount_rate, dict(suite.overrides)) == (0.02, {"bom.cobalt": 1.0})
+    assert suite.discount_rate == 0.02
+    assert suite.products == (ProductShare(archetype="ev_battery", overrides={"bom.cobalt": 1.0}),)
     assert suite.shortfall_price == {"cobalt": 150.0, "nickel": 40.0, "lithium": 120.0}
     assert suite.splits["test"].families == ("eu_tighten", "eu_weaken", "eu_delay_tariff", "eu_export_delay")
     assert len(suite.scenarios("train")) == 8
@@ -70,7 +89,22 @@ def test_to_suite_carries_every_field():
 def test_defaults_are_those_of_the_suite():
     suite = loads(SMOKE).to_suite()
     assert (suite.levers, suite.discount_rate, suite.epoch_months, suite.max_cover) == (LEVERS, 0.05, 24, 4.0)
-    assert (suite.run_out, suite.overrides) == (0, {})
+    assert (suite.run_out, suite.products) == (0, (ProductShare(archetype="ev_battery"),))
+    assert (suite.forecast, suite.vintage_periods, suite.instruments) == (Forecast(), 12, ())
+    assert (suite.jurisdiction, suite.network) == ("EU", "loop")
+    fields = {field.name: field.default for field in SuiteDefinition.__dataclass_fields__.values()}
+    for name, field in Suite.model_fields.items():
+        if name in (
+            "discount_rate",
+            "epoch_months",
+            "max_cover",
+            "targets",
+            "vintage_periods",
+            "jurisdiction",
+            "levers",
+        ):
+            assert field.default == fields[name], name
+    assert ForecastPart().model_dump() == {"method": Forecast().method, "periods": Forecast().periods}
 
 
 def test_whole_numbers_and_their_real_forms_are_the_same_suite():
@@ -107,10 +141,147 @@ def test_loading_imports_nothing_heavy():
 
 def test_the_reference_names_every_field_and_every_choice():
     text = (ROOT / "docs" / "experiment.md").read_text(encoding="utf-8")
-    parts = (ExperimentSpec, Suite, Splits, Split, Entry, Search, Statistics)
+    parts = (ExperimentSpec, Suite, Product, ForecastPart, Splits, Split, Entry, Search, Statistics)
     words = {name for part in parts for name in part.model_fields}
-    words |= {*METHODS, *CONTROLLERS, *ARCHETYPES, *FAMILY_NAMES, *LEVERS, *NETWORK_TEMPLATES}
+    words |= {*METHODS, *CONTROLLERS, *ARCHETYPES, *FAMILY_NAMES, *LEVERS, *NETWORK_TEMPLATES, *LIFETIMES, *FORECASTS}
     assert {word for word in words if f"`{word}`" not in text} == set()
+
+
+def test_the_network_reference_names_every_field_and_every_choice():
+    words = {*_NODE_FIELDS, *_LANE_FIELDS, *_PROCESS_FIELDS, *PROCESSES, *NETWORK_TEMPLATES, *NodeKind}
+    words |= {group.name for group in LaneGroup}
+    assert {word for word in words if f"`{word}`" not in _DOCS} == set()
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_of_the_network_reference_are_valid(example: str):
+    spec = loads(example)
+    assert loads(spec.to_yaml()) == spec
+    assert spec.check_model() == []
+
+
+def test_the_network_reference_has_its_examples():
+    assert len(EXAMPLES) == 3
+
+
+OWN = """\
+version: 1
+name: own
+suite:
+  name: own
+  archetype: plain
+  seed: 1
+  scored: 5
+  splits: {test: {families: [none], scenarios: 2}}
+  network:
+    nodes:
+      - {name: factory, kind: supplier}
+      - {name: shop, kind: warehouse, holding: 0.18, max_target: {S: 128}}
+      - {name: town, kind: market, demand: {process: normal, mean: 50, sd: 8}, backlog: true, shortage_cost: 0.7}
+    lanes:
+      - {from: factory, to: shop}
+      - {from: shop, to: town}
+entries:
+  - {name: only, controller: base_stock, parameters: {shop.S: 56.6}}
+"""
+
+
+def test_a_small_case_needs_little():
+    """No law, no search: no January, no whole years, no train and validation, no reference."""
+    spec = loads(OWN)
+    suite = spec.to_suite()
+    assert (spec.reference, suite.start, suite.periods, list(suite.splits)) == ("only", "2026-01", 5, ["test"])
+    assert suite.scenarios("train") == () and suite.scenarios("test") == ("none/0", "none/1")
+    assert isinstance(suite.network, Network) and [node.name for node in suite.network.nodes] == [
+        "factory",
+        "shop",
+        "town",
+    ]
+    again = SuiteDefinition.from_json(json.loads(json.dumps(suite.to_json())))
+    assert again.network == suite.network and again.digest == suite.digest
+    july = changed("  seed: 1\n", "  seed: 1\n  start: 2026-07\n  warm_up: 7\n", OWN)
+    assert loads(july).to_suite().periods == 12
+
+
+def test_a_suite_of_several_products():
+    text = changed(
+        "  archetype: plain\n",
+        "  products:\n    - {archetype: plain, name: old, share: 0.25, overrides: {product.price: 3}}\n"
+        "    - {archetype: plain, name: new, lifetime: geometric, overrides: {lifetime.shape: 0.1}}\n",
+        OWN,
+    )
+    spec = loads(text)
+    assert loads(spec.to_yaml()) == spec
+    assert spec.to_suite().products == (
+        ProductShare(archetype="plain", name="old", share=0.25, overrides={"product.price": 3.0}),
+        ProductShare(archetype="plain", name="new", lifetime="geometric", overrides={"lifetime.shape": 0.1}),
+    )
+
+
+def test_a_suites_own_law_and_forecast():
+    tax = "{id: TAX, type: carbon_tax, unit: EUR/t, schedule: {shape: step, from: 2026-01-01, value: 50}}"
+    fields = f"  forecast: {{method: moving_average, periods: 10}}\n  vintage_periods: 1\n  instruments: [{tax}]\n"
+    spec = loads(changed("  seed: 1\n", "  seed: 1\n  jurisdiction: UK\n" + fields, OWN))
+    suite = spec.to_suite()
+    assert (suite.forecast, suite.vintage_periods) == (Forecast(method="moving_average", periods=10), 1)
+    assert (suite.jurisdiction, suite.instruments[0]["id"]) == ("UK", "TAX")
+    assert loads(spec.to_yaml()) == spec
+
+
+def own_files(folder: Path) -> Path:
+    """The small case with its network in tables and its law in files."""
+    (folder / "tables").mkdir()
+    (folder / "tables" / "nodes.csv").write_text(
+        "name,kind,demand.process,demand.mean\nfactory,supplier,,\nshop,warehouse,,\ntown,market,poisson,6\n"
+    )
+    (folder / "tables" / "lanes.csv").write_text("from,to\nfactory,shop\nshop,town\n")
+    (folder / "tables" / "network.yaml").write_text("nodes: nodes.csv\nlanes: lanes.csv\n")
+    tax = {"type": "carbon_tax", "unit": "EUR/t", "schedule": {"shape": "step", "from": "2026-01-01", "value": 5}}
+    (folder / "law.json").write_text(json.dumps([{"id": "A", **tax}, {"id": "B", **tax}]))
+    (folder / "more.yaml").write_text(yaml.safe_dump({"id": "C", **tax}))
+    start, end = OWN.index("  network:"), OWN.index("entries:")
+    text = OWN[:start] + "  network: tables/network.yaml\n  instruments: [law.json, more.yaml]\n" + OWN[end:]
+    (folder / "own.yaml").write_text(changed("shop.S: 56.6", "shop.S: 1", text))
+    return folder / "own.yaml"
+
+
+def test_what_an_experiment_refers_to_is_read_in(tmp_path: Path):
+    """The resolved experiment needs no other file, so that it can be sent away."""
+    spec = load(own_files(tmp_path))
+    assert [form["id"] for form in spec.suite.instruments] == ["A", "B", "C"]
+    assert loads(spec.to_yaml(), folder=tmp_path / "elsewhere") == spec
+    written = spec.to_yaml()
+    assert "nodes: |\n" in written and ".csv" not in written
+    suite = spec.to_suite()
+    assert isinstance(suite.network, Network) and suite.network.nodes[-1].name == "town"
+
+
+def test_files_that_are_missing_or_broken_are_named(tmp_path: Path):
+    path = own_files(tmp_path)
+    (tmp_path / "law.json").write_text('[{"id": "A",]')
+    (tmp_path / "more.yaml").unlink()
+    (tmp_path / "tables" / "lanes.csv").write_text("from,to\nfactory,shp\nshop,town\n")
+    with pytest.raises(SpecError) as caught:
+        load(path)
+    assert caught.value.message.splitlines() == [
+        f"{tmp_path}/law.json:1:13: not valid JSON: Expecting property name enclosed in double quotes",
+        f"{tmp_path}/more.yaml:1:1: can't be read: No such file or directory",
+        f"{tmp_path}/tables/lanes.csv:2:2: to: unknown node (got 'shp'); did you mean 'shop'?",
+    ]
+
+
+def test_structural_templates_are_noted():
+    assert loads(SMOKE).check_model() == [] == loads(OWN).check_model()
+    (note,) = loads(changed("archetype: plain", "archetype: steel", OWN)).check_model()
+    assert note.startswith("archetype steel is a structural template: it runs, but")
+
+
+def test_an_instrument_without_a_subject_is_found():
+    ban = "{id: BAN, type: material_restriction, scope: {material: gold}, unit: fraction, sense: at_most,"
+    ban += " schedule: {shape: step, from: 2026-01-01, value: 0}}"
+    spec = loads(changed("  seed: 1\n", f"  seed: 1\n  instruments: [{ban}]\n", OWN))
+    with pytest.raises(ModelError, match="BAN"):
+        spec.check_model()
 
 
 PATHS = [
@@ -123,6 +294,12 @@ PATHS = [
     ("suite", "levers"),
     ("suite", "overrides"),
     ("suite", "archetype"),
+    ("suite", "products"),
+    ("suite", "network"),
+    ("suite", "instruments"),
+    ("suite", "forecast"),
+    ("suite", "shortfall_price"),
+    ("suite", "lifetime"),
     ("entries",),
     ("entries", 0),
     ("entries", 0, "controller"),

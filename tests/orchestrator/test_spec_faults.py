@@ -306,10 +306,8 @@ def test_a_check_that_is_dropped_is_missed(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_every_impossible_override_is_named_with_its_place():
-    text = changed(
-        "  shortfall_price:", "  overrides: {second_life.years: 0.01, grade.life0.a: 0.9}\n  shortfall_price:"
-    )
+    text = changed("  shortfall_price:", "  overrides: {second_life.years: 0.01, grade.A: 0.9}\n  shortfall_price:")
     lines = refusal(text)
     assert len(lines) == 2
-    assert "overrides['second_life.years']: must be at least 0.1 year" in lines[0]
-    assert "overrides['grade.life0.a']: the grades of grade.life0 must add up to 1" in lines[1]
+    assert "overrides['second_life.years']: must be at least 0.0833333 year" in lines[0]
+    assert "overrides['grade.A']: the four grades must add up to 1" in lines[1]

@@ -23,15 +23,15 @@ from tests.orchestrator.test_sweep import stop_at
 
 def fail_where(patch: pytest.MonkeyPatch, wanted: Callable[[str], bool], error: type[Exception]) -> None:
     """Let simulations raise when one of their cells (its label: scenario under kind) is wanted."""
-    simulate = shards.simulate
+    simulation = shards.Simulation
 
-    def fragile(layout: Any, scenarios: Any, rows: Any, controller: Any, labels: list[str]) -> Any:
+    def fragile(layout: Any, scenarios: Any, rows: Any, controller: Any, labels: list[str], **options: Any) -> Any:
         bad = [label for label in labels if wanted(label)]
         if bad:
             raise error(f"{bad[0].partition(' (')[0]}: made to fail")
-        return simulate(layout, scenarios, rows, controller, labels)
+        return simulation(layout, scenarios, rows, controller, labels, **options)
 
-    patch.setattr(shards, "simulate", fragile)
+    patch.setattr(shards, "Simulation", fragile)
 
 
 def test_a_failed_run_is_one_row_and_exit_code_1_and_the_rest_goes_on(

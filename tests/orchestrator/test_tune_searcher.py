@@ -21,11 +21,11 @@ from sim_core.errors import (
     JournalConflictError,
 )
 from sim_core.seeding import canonical_json
-from sim_core.suite import SplitDefinition, SuiteDefinition
+from sim_core.suite import ProductShare, SplitDefinition, SuiteDefinition
 
 SUITE = SuiteDefinition(
     name="tune",
-    archetype="ev_battery",
+    products=(ProductShare(archetype="ev_battery"),),
     network="small",
     seed=7,
     start="2025-01",

@@ -191,7 +191,7 @@ def test_huge_files_are_refused(tmp_path: Path):
     path.write_text("#" * MAX_BYTES)
     assert len(read_text(path)) == MAX_BYTES
     path.write_text("#" * (MAX_BYTES + 1))
-    with pytest.raises(SpecError, match=r"huge\.yaml:1:1: the file is larger than 1048576 bytes"):
+    with pytest.raises(SpecError, match=r"huge\.yaml:1:1: the file is larger than 4194304 bytes"):
         read(path)
 
 

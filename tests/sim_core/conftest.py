@@ -1,8 +1,9 @@
 """One small closed loop (12 nodes, a few months) and the pieces from which tests of the model are made."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,11 +17,10 @@ from sim_core.engine.rollout import LANE_WIDTH, simulate
 from sim_core.engine.settings import Capacity, Settings
 from sim_core.engine.state import State, initial_state
 from sim_core.engine.terms import TermsTable
-from sim_core.engine.use_phase import UsePhase
-from sim_core.generate.process import Event, Recipe
+from sim_core.generate.recipe import Event, Recipe
 from sim_core.ledger import Ledger
 from sim_core.scenario import Scenario, from_recipe
-from sim_core.suite import SplitDefinition, SuiteDefinition
+from sim_core.suite import ProductShare, SplitDefinition, SuiteDefinition
 
 SPLITS = {
     "train": SplitDefinition(families=("eu_baseline", "eu_tariff"), scenarios=4),
@@ -29,7 +29,7 @@ SPLITS = {
 }
 SMALL = SuiteDefinition(
     name="small",
-    archetype="ev_battery",
+    products=(ProductShare(archetype="ev_battery"),),
     network="loop",
     seed=7,
     start="2026-01",
@@ -40,10 +40,14 @@ SMALL = SuiteDefinition(
     shortfall_price={"cobalt": 150.0, "nickel": 40.0, "lithium": 120.0},
     epoch_months=6,
 )
-SEEN_BY_TESTS = tuple(name for name in State.__slots__ if name not in ("use", "pipes", "forecast", "returns_forecast"))
+_NO_STOCK = ("use", "pipes", "requests", "history", "forecast", "at_goods", "returns_forecast")
+SEEN_BY_TESTS = tuple(name for name in State.__slots__ if name not in _NO_STOCK)
 
 
-def suite(**changes) -> SuiteDefinition:
+def suite(overrides: Mapping[str, float] | None = None, **changes: Any) -> SuiteDefinition:
+    """The small suite with changes; overrides: parameters of its one product."""
+    if overrides:
+        changes["products"] = (ProductShare(archetype="ev_battery", overrides=overrides),)
     return replace(SMALL, **changes)
 
 
@@ -75,29 +79,31 @@ def run(layout: Layout, scenarios: Sequence[Scenario], controller: Controller, c
 
 
 def period(
-    layout: Layout, one: Scenario, *, t: int = 0, targets: float = 0.0, levers: Sequence[str] = (), **terms
+    layout: Layout, one: Scenario, *, t: int = 0, targets: float = 0.0, levers: Sequence[str] = (), **terms: Any
 ) -> Period:
     """A period on the initial state, with the same target everywhere and the named levers on."""
     cells = LANE_WIDTH
-    table = TermsTable([one], np.zeros(cells, dtype=np.intp))
-    now = table.at(t)
+    now = TermsTable(layout, [one], np.zeros(cells, dtype=np.intp)).at(t)
     on = np.array([float(name in levers) for name in layout.suite.levers])[:, None] * np.ones(cells)
     control = Control(targets=np.full((3, len(layout.network.nodes), cells), targets), levers=on)
-    settings = Settings(layout, control, cells)
     ledger = Ledger(layout.suite, cells)
     ledger.open_period(t)
+    units = (len(layout.products.archetypes), cells)
+    kilograms = (len(layout.facts.materials), cells)
     return Period(
         t=t,
         layout=layout,
-        state=initial_state(layout, UsePhase(layout, now.demand), now.demand),
-        terms=replace(now, **terms),
-        settings=settings,
+        state=initial_state(layout, now.demand),
+        terms=replace(now, **{name: np.broadcast_to(v, getattr(now, name).shape) for name, v in terms.items()}),
+        settings=Settings(layout, control, cells),
         capacity=Capacity(layout, cells),
         ledger=ledger,
-        made=np.zeros(cells),
-        left=np.zeros(cells),
-        entered=np.zeros((len(layout.bom), cells)),
-        recovered=np.zeros((len(layout.bom), cells)),
+        made=np.zeros(units),
+        left=np.zeros(units),
+        entered=np.zeros(kilograms),
+        recovered=np.zeros(kilograms),
+        sold_off=np.zeros(kilograms),
+        register={"emissions": np.zeros(cells), "reused": np.zeros(units), "imported_goods": np.zeros(units)},
     )
 
 
@@ -127,8 +133,13 @@ class Recorder:
 def stocks(state: State) -> dict[str, np.ndarray]:
     """Every stock and everything in transit or in use, by name."""
     found = {name: getattr(state, name) for name in SEEN_BY_TESTS}
-    found |= {str(group): pipe.on_lanes() for group, pipe in state.pipes.items()}
-    return {**found, "in_use_recent": state.use._recent, "in_use_vintages": state.use._vintages}
+    found |= {group.name: pipe.on_lanes() for group, pipe in state.pipes.items()}
+    return {
+        **found,
+        "in_use_recent": state.use._recent,
+        "in_use_vintages": state.use._vintages,
+        "hibernating": state.use.hibernating,
+    }
 
 
 @pytest.fixture(scope="session")

@@ -1,23 +1,28 @@
 """Mass: checked every period, for the product and for each material; a leaking engine is stopped."""
 
 import re
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim_core.control import Control
-from sim_core.engine import books, rollout
+from sim_core.control import LEVERS, Control
+from sim_core.engine import books, production, rollout
 from sim_core.engine.period import Period
 from sim_core.engine.pipeline import Pipeline
-from sim_core.engine.state import PRODUCT_CARGO
+from sim_core.engine.state import BY_CLASS, BY_PRODUCT
 from sim_core.engine.use_phase import UsePhase
 from sim_core.errors import BalanceError, ModelError
 from sim_core.network import LaneGroup
+from sim_core.suite import ProductShare
 
 LEAK = 1e-6  # of a flow
-LATE = (LaneGroup.REJECTS, LaneGroup.SECOND_LIFE_RETURNS)  # hardly any in the first year
+LATE = (LaneGroup.REJECTS, LaneGroup.SECOND_LIFE_RETURNS, LaneGroup.REUSE)  # hardly any in the first year
+IDLE = (LaneGroup.PURCHASE, LaneGroup.LATERAL)  # no goods are bought in, and the reference moves none sideways
 SMALLEST = -1e-6  # kWh or kg: a rounding, not a stock
 
 
@@ -31,8 +36,8 @@ def test_whatever_the_controls_no_mass_is_lost_and_no_stock_is_negative(bench, n
 
     def see(p: Period) -> None:
         for name, stock in bench.stocks(p.state).items():
-            lowest[name] = min(lowest.get(name, 0.0), float(stock.min()))
-        for flow in (p.made, p.left, p.entered, p.recovered):
+            lowest[name] = min(lowest.get(name, 0.0), float(stock.min(initial=0.0)))
+        for flow in (p.made, p.left, p.entered, p.recovered, p.sold_off):
             assert (flow >= 0.0).all()
 
     with pytest.MonkeyPatch.context() as patch:
@@ -43,19 +48,19 @@ def test_whatever_the_controls_no_mass_is_lost_and_no_stock_is_negative(bench, n
 
 def leaking_sales(patch: pytest.MonkeyPatch) -> None:
     sell = UsePhase.sell
-    patch.setattr(UsePhase, "sell", lambda self, t, sold: sell(self, t, sold * (1.0 - LEAK)))
+    patch.setattr(UsePhase, "sell", lambda self, t, sold, easy: sell(self, t, sold * (1.0 - LEAK), easy))
 
 
-def leaking_lane(patch: pytest.MonkeyPatch, group: LaneGroup, leak: float, part: object = ...) -> None:
-    arrive = Period.arrive
+def leaking_lane(patch: pytest.MonkeyPatch, layout, group: LaneGroup, leak: float, part: Any = ...) -> None:
+    take = Pipeline.take
 
-    def leaking(self: Period, which: LaneGroup) -> np.ndarray:
-        arrived = arrive(self, which)
-        if which is group:
+    def leaking(self: Pipeline, t: int) -> np.ndarray:
+        arrived = take(self, t)
+        if self.lanes is layout.lanes[group]:
             arrived[part] *= 1.0 - leak
         return arrived
 
-    patch.setattr(Period, "arrive", leaking)
+    patch.setattr(Pipeline, "take", leaking)
 
 
 def broken_names(bench, layout) -> set[str]:
@@ -67,20 +72,20 @@ def broken_names(bench, layout) -> set[str]:
 
 def test_an_engine_that_loses_a_millionth_of_its_sales_is_stopped(small, bench, monkeypatch):
     leaking_sales(monkeypatch)
-    assert "product" in broken_names(bench, small)
+    assert "ev_battery" in broken_names(bench, small)
 
 
-@pytest.mark.parametrize("group", [group for group in PRODUCT_CARGO if group not in LATE])
+@pytest.mark.parametrize("group", [group for group in (*BY_CLASS, *BY_PRODUCT) if group not in (*LATE, *IDLE)])
 def test_an_engine_that_loses_a_millionth_of_a_product_flow_is_stopped(small, bench, monkeypatch, group: LaneGroup):
-    leaking_lane(monkeypatch, group, LEAK)
-    assert "product" in broken_names(bench, small)
+    leaking_lane(monkeypatch, small, group, LEAK)
+    assert "ev_battery" in broken_names(bench, small)
 
 
 @pytest.mark.parametrize("group", LATE)
-def test_an_engine_that_loses_a_millionth_of_a_late_flow_is_stopped(bench, monkeypatch, group: LaneGroup):
-    leaking_lane(monkeypatch, group, LEAK)
+def test_an_engine_that_loses_a_little_of_a_small_flow_is_stopped(bench, monkeypatch, group: LaneGroup):
     layout = bench.layout(start="2034-01", scored=118)
-    assert broken_names(bench, layout) >= set(layout.product.materials), "all materials go with the product"
+    leaking_lane(monkeypatch, layout, group, 10.0 * LEAK)
+    assert broken_names(bench, layout) >= set(layout.products.materials), "all materials go with the product"
 
 
 @pytest.mark.parametrize("group", [LaneGroup.VIRGIN, LaneGroup.SECONDARY])
@@ -88,24 +93,21 @@ def test_an_engine_that_loses_a_millionth_of_a_late_flow_is_stopped(bench, monke
 def test_an_engine_that_loses_a_millionth_of_one_material_is_stopped(
     small, bench, monkeypatch, group: LaneGroup, material: str
 ):
-    leaking_lane(monkeypatch, group, LEAK, (slice(None), small.product.materials.index(material)))
+    leaking_lane(monkeypatch, small, group, LEAK, (slice(None), small.products.materials.index(material)))
     assert broken_names(bench, small) == {material}
 
 
 def test_an_engine_that_makes_mass_is_stopped(small, bench, monkeypatch):
-    step = rollout.take_back
-
-    def creating(p: Period) -> None:
-        step(p)
+    def create(p: Period) -> None:
         p.state.collected += 1e-2
 
-    monkeypatch.setattr(rollout, "take_back", creating)
-    assert "product" in broken_names(bench, small)
+    put_after(monkeypatch, "take_back", create)
+    assert "ev_battery" in broken_names(bench, small)
 
 
 def check_a_leak_of_a_small_flow_is_seen(bench, layout) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        leaking_lane(patch, LaneGroup.REMAN_FEED, LEAK)
+        leaking_lane(patch, layout, LaneGroup.REMAN_FEED, LEAK)
         broken_names(bench, layout)
 
 
@@ -136,11 +138,74 @@ def test_a_cargo_that_leaves_twice_is_stopped(small, bench, monkeypatch):
 
     def twice(self, t, flow, *, sooner=0):
         send(self, t, flow, sooner=sooner)
-        if self._slots.ndim == 3 and t == 4:
+        if self.lanes is small.lanes[LaneGroup.GOODS] and t == 4:
             send(self, t, flow * LEAK, sooner=sooner)
 
     monkeypatch.setattr(Pipeline, "send", twice)
-    assert "product" in broken_names(bench, small)
+    assert broken_names(bench, small) == {"ev_battery", *small.products.materials}
+
+
+def two_products(bench):
+    shares = (ProductShare(archetype="ev_battery"), ProductShare(archetype="smartphone"))
+    return bench.layout(products=shares, levers=(*LEVERS,))
+
+
+def test_a_step_that_loses_one_of_two_products_names_that_one(bench, monkeypatch):
+    layout = two_products(bench)
+    bench.run(layout, [bench.scenario(layout)], bench.reference(layout))
+    leaking_lane(monkeypatch, layout, LaneGroup.GOODS, LEAK, (slice(None), 1))
+    names = broken_names(bench, layout)
+    assert "smartphone" in names and "ev_battery" not in names
+
+
+def put_after(patch: pytest.MonkeyPatch, name: str, more: Callable[[Period], None]) -> None:
+    """Let a step of the period do more than it should."""
+    step = getattr(rollout, name)
+
+    def done(p: Period) -> None:
+        step(p)
+        more(p)
+
+    patch.setattr(rollout, name, done)
+    patch.setattr(rollout, "_REVERSE", tuple((kind, done if one is step else one) for kind, one in rollout._REVERSE))
+
+
+STEPS = ("take_back", "consolidate", "inspect", "remanufacture", "recycle", "produce", "sell", "order")
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("stock", ["goods", "feed"])
+def test_a_step_that_loses_some_of_a_stock_is_stopped(small, bench, monkeypatch, name: str, stock: str):
+    def lose(p: Period) -> None:
+        getattr(p.state, stock)[...] *= 1.0 - 1e-3
+
+    put_after(monkeypatch, name, lose)
+    assert broken_names(bench, small)
+
+
+def test_material_sold_off_without_leaving_is_stopped(bench, monkeypatch):
+    """Surplus of recycled feed leaves with its sale: a sale that only brings money makes material from nothing."""
+    layout = bench.layout(start="2032-01", scored=34)
+    reference = bench.reference(layout)
+
+    def hoard(observation) -> Control:
+        """Recycled feed used only up to the duty, and none of the rest kept."""
+        control = reference.decide(observation)
+        levers, targets = control.levers.copy(), control.targets.copy()
+        levers[layout.suite.levers.index("stock_ahead")], targets[2] = 1.0, 0.0
+        return Control(targets=targets, levers=levers)
+
+    controller = SimpleNamespace(decide=hoard)
+    surplus = production.sell_material
+
+    def paid_only(p: Period, kilograms: np.ndarray) -> None:
+        surplus(p, kilograms)
+        p.sold_off -= kilograms
+
+    bench.run(layout, [bench.scenario(layout)], controller)
+    monkeypatch.setattr(production, "sell_material", paid_only)
+    with pytest.raises(BalanceError):
+        bench.run(layout, [bench.scenario(layout)], controller)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, 1.5])

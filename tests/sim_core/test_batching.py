@@ -67,11 +67,11 @@ def test_a_large_batch_gives_the_bytes_of_a_small_one(layout, scenarios, alone):
 
 
 def test_a_sum_that_depends_on_the_batch_is_found(layout, scenarios, monkeypatch):
-    """A mutant engine that centres demand over its batch: the check above must notice."""
+    """A mutant engine that nudges the forecast by its batch's mean: the check above must notice."""
     sell = rollout.sell
 
     def centred(p):
-        p.state.forecast += 1e-13 * p.state.forecast.mean(axis=1, keepdims=True)
+        p.state.forecast += 1e-13 * p.state.forecast.mean(axis=-1, keepdims=True)
         sell(p)
 
     monkeypatch.setattr(rollout, "sell", centred)

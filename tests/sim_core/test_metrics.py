@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_core.ledger import Account, Flow, Ledger
-from sim_core.metrics import material_circularity, measure
+from sim_core.metrics import expected_lives, material_circularity, measure
 
 NAMES = {"FR": "recycled_feed", "FU": "reused_feed", "CR": "to_recycling", "CU": "to_reuse"}
 NAMES |= {"EF": "feed_efficiency", "EC": "collection_efficiency", "X": "utility"}
@@ -42,6 +42,27 @@ def test_the_indicator_lies_between_none_and_full(fr: float, fu: float, cr: floa
     assert 0.0 <= float(found) <= 1.0 + 1e-12
 
 
+@pytest.mark.parametrize(
+    ("transition", "lives"),
+    [
+        ([[0.30, 0.50], [0.45, 0.0]], 3.157895),  # new, remanufactured
+        ([[0.7 * 0.85]], 2.469136),
+        ([[0.776]], 4.464286),  # 0.8 collected; of these 0.7 remanufactured, 0.9 of the rest recycled
+        ([[0.0, 1.0], [0.0, 0.0]], 2.0),
+        ([[0.0]], 1.0),
+    ],
+)
+def test_expected_lives_are_those_of_the_absorbing_chain(transition: list[list[float]], lives: float):
+    assert expected_lives(np.array(transition)) == pytest.approx(lives, abs=5e-7)
+
+
+def test_lives_of_a_run_are_the_chain_of_its_share_of_units_used_again(small):
+    """What the metric counts and the fundamental matrix agree; beyond the last life nothing follows."""
+    share = 0.4
+    found = measured(small, end_of_life=150.0, can_again=100.0, reused=100.0 * share)["lives"][0]
+    assert found == pytest.approx(expected_lives(np.diag([share, share], k=1)))
+
+
 def measured(small, **flows: float) -> dict[str, np.ndarray]:
     ledger = Ledger(small.suite, 8)
     for name, value in flows.items():
@@ -57,15 +78,16 @@ def test_compliance_is_undefined_where_nothing_was_due(small):
 
 def test_metrics_have_the_stated_units_and_meanings(small):
     found = measured(
-        small, carbon=2500.0, feed=100.0, recycled_feed=30.0, reused=25.0, end_of_life=100.0, to_recycling=50.0,
-        recovered=50.0, demand=10.0, served=9.0,
+        small, carbon=2500.0, feed=100.0, recycled_feed=30.0, reused=25.0, end_of_life=100.0, can_again=80.0,
+        to_recycling=50.0, recovered=50.0, to_reuse=25.0, demand=10.0, served=9.0, displaced=400.0,
     )  # fmt: skip
     assert found["carbon"][0] == 2.5  # t
     assert found["service"][0] == pytest.approx(0.9)
     assert found["recycled_share"][0] == pytest.approx(0.3)
-    assert found["lives"][0] == pytest.approx(1.25)
+    assert found["lives"][0] == pytest.approx(1.0 + 0.3125 + 0.3125**2)  # a pack has up to three
+    assert found["avoided_carbon"][0] == 0.4
     assert found["node_periods"][0] == 12 * 12
-    expected = material_circularity(recycled_feed=30 / 125, reused_feed=25 / 125, to_recycling=0.5)
+    expected = material_circularity(recycled_feed=30 / 125, reused_feed=25 / 125, to_recycling=0.5, to_reuse=0.25)
     assert found["circularity"][0] == pytest.approx(float(expected))
 
 
@@ -83,9 +105,8 @@ def test_charges_come_from_their_accounts(small):
     order = list(Account)
     assert found["capex"][0] == 10.0 ** order.index(Account.CAPEX)
     assert found["shortfall_charge"][0] == 10.0 ** order.index(Account.SHORTFALL)
-    assert found["statutory_charge"][0] == 10.0 ** order.index(Account.TARIFF) + 10.0 ** order.index(
-        Account.CARBON_CHARGE
-    )
+    statutory = ("tariff", "carbon_charge", "landfill_tax", "fee", "subsidy", "certificates")
+    assert found["statutory_charge"][0] == sum(10.0 ** order.index(Account(name)) for name in statutory)
     assert found["objective"][0] == sum(10.0**number for number in range(len(order)))
 
 
@@ -95,9 +116,9 @@ def test_remanufacture_counts_as_reuse_only_what_is_made(small, bench):
 
     p = bench.period(small, bench.scenario(small), t=small.suite.warm_up, targets=1.0)
     p.state.goods[...] = 0.0
-    p.state.cores[0, 0] = 100.0
+    p.state.cores[0, 0, 0] = 100.0
     remanufacture(p)
-    made = 100.0 * small.value("reman.yield") * small.mass
+    made = float(100.0 * small.value("reman.yield")[0, 0] * small.products.mass[0])
     assert p.ledger.flow[Flow.TO_REUSE][0] == pytest.approx(made) == p.ledger.flow[Flow.REUSED][0]
 
 

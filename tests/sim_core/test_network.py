@@ -1,150 +1,240 @@
-"""Networks: nodes, lanes, shares and delays."""
+"""Networks: nodes, lanes, shares, delays and what is refused."""
 
-from collections import defaultdict
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
-import numpy as np
 import pytest
 
 from sim_core import network as network_module
 from sim_core.errors import ModelError
-from sim_core.network import NETWORK_TEMPLATES, LaneGroup, Network, NodeKind, build_network
+from sim_core.exogenous import Process
+from sim_core.network import (
+    BY_RECEIVER,
+    FORWARD_IN_PERIOD,
+    IMMEDIATE,
+    ORDERED,
+    Lane,
+    LaneGroup,
+    Network,
+    Node,
+    NodeKind,
+    arrange,
+    find_cycle,
+    group_of,
+    least_lead,
+    network_from_json,
+)
 
-IMMEDIATE = {LaneGroup.SALES, LaneGroup.DISPOSAL, LaneGroup.REPURPOSE}
-ASKED_BY_RECEIVER = {LaneGroup.VIRGIN, LaneGroup.EXTERNAL, LaneGroup.GOODS, LaneGroup.SALES}
-FAR = 250.0  # km from which on a lane takes a month more
-
-
-def placed(template: str, seed: int, *, region_km: float = 400.0, import_km: float = 18_000.0) -> Network:
-    return build_network(template, seed, region_km=region_km, import_km=import_km)
-
-
-@pytest.mark.parametrize(("template", "nodes"), [("loop", 12), ("regional", 24)])
-def test_a_template_has_its_nodes_in_order_of_kind(template: str, nodes: int):
-    network = placed(template, 1)
-    assert len(network.nodes) == nodes and len({node.name for node in network.nodes}) == nodes
-    kinds = [list(NodeKind).index(node.kind) for node in network.nodes]
-    assert kinds == sorted(kinds) and set(kinds) == set(range(len(NodeKind)))
-
-
-@pytest.mark.parametrize("template", NETWORK_TEMPLATES)
-@pytest.mark.parametrize("seed", [0, 7, 20260101])
-def test_lanes_join_the_right_kinds_and_their_shares_add_up(template: str, seed: int):
-    network = placed(template, seed)
-    for group in LaneGroup:
-        total: dict[int, float] = defaultdict(float)
-        for lane in network.in_group(group):
-            assert network.nodes[lane.sender].kind is group.sender
-            assert network.nodes[lane.receiver].kind is group.receiver
-            assert lane.km >= 0.0 and (lane.lead >= 1 or group in IMMEDIATE)
-            total[lane.receiver if group in ASKED_BY_RECEIVER else lane.sender] += lane.share
-        anchors = network.of_kind(group.receiver if group in ASKED_BY_RECEIVER else group.sender)
-        assert set(total) == set(anchors), f"{group}: every node that asks or ships has a lane"
-        assert list(total.values()) == pytest.approx([1.0] * len(anchors))
+KIND = NodeKind
 
 
-def test_lanes_stand_in_the_global_edge_order():
-    network = placed("regional", 3)
-    for group in LaneGroup:
-        order = [(lane.receiver, lane.sender) for lane in network.in_group(group)]
-        assert order == sorted(order) and len(set(order)) == len(order)
+def small(**changes) -> Network:
+    """A plant, two warehouses in a row, a market and a remanufacturer, given out of order."""
+    nodes = {
+        "shop": Node(name="shop", kind=KIND.MARKET, demand=Process(kind="poisson", mean=6.0), backlog=True),
+        "front": Node(name="front", kind=KIND.WAREHOUSE, holding=0.2, max_target={"S": 50.0}),
+        "reman": Node(name="reman", kind=KIND.REMANUFACTURER, storage=8.0, returns=Process(kind="constant", mean=1.0)),
+        "back": Node(name="back", kind=KIND.WAREHOUSE),
+        "plant": Node(name="plant", kind=KIND.PLANT, capacity=20.0, cost=-1.0),
+    }
+    nodes |= {name: replace(nodes[name], **fields) for name, fields in changes.items()}
+    index = {name: i for i, name in enumerate(nodes)}
+    lanes = [
+        Lane(group=group, sender=index[sender], receiver=index[receiver], lead=lead, share=1.0)
+        for group, sender, receiver, lead in (
+            (LaneGroup.SALES, "front", "shop", 0),
+            (LaneGroup.REMAN_GOODS, "reman", "front", 0),
+            (LaneGroup.GOODS, "back", "front", 1),
+            (LaneGroup.GOODS, "plant", "back", 2),
+        )
+    ]
+    return arrange(list(nodes.values()), lanes)
 
 
-def test_the_first_supplier_is_overseas_and_only_its_lanes_cross_the_border():
-    network = placed("regional", 3, import_km=12_345.0)
-    first = network.of_kind(NodeKind.SUPPLIER)[0]
-    for lane in network.lanes:
-        assert lane.overseas == (lane.sender == first)
-        assert (lane.km == 12_345.0) == lane.overseas
-        assert not lane.overseas or lane.lead == 3
+def with_lane(network: Network, name: str, *more: Lane, **changes) -> Network:
+    """The network with a lane changed, and others added."""
+    lanes = [replace(lane, **changes) if network.title(lane) == name else lane for lane in network.lanes]
+    return arrange(network.nodes, [*lanes, *more]) if more else replace(network, lanes=tuple(lanes))
 
 
-def check_the_overseas_supplier_comes_first(template: str) -> None:
-    """By price, wherever the map puts it: else the tariff, and the second source, would hang on the seed."""
-    for seed in range(12):
-        network = placed(template, seed)
-        for lane in network.in_group(LaneGroup.VIRGIN):
-            assert lane.share == pytest.approx(0.7 if lane.overseas else 0.3), seed
+def node(network: Network, name: str) -> int:
+    return next(i for i, found in enumerate(network.nodes) if found.name == name)
 
 
-@pytest.mark.parametrize("template", NETWORK_TEMPLATES)
-def test_every_plant_buys_most_from_overseas_wherever_the_map_puts_it(template: str):
-    check_the_overseas_supplier_comes_first(template)
+def lane(network: Network, group: LaneGroup, sender: str, receiver: str, lead: int = 1, share: float = 1.0) -> Lane:
+    return Lane(group=group, sender=node(network, sender), receiver=node(network, receiver), lead=lead, share=share)
 
 
-def test_a_network_that_buys_from_the_nearest_is_found(monkeypatch):
-    shares = network_module._shares
-    monkeypatch.setattr(network_module, "_shares", lambda count: shares(count)[::-1])
-    with pytest.raises(AssertionError):
-        check_the_overseas_supplier_comes_first("regional")
+def test_nodes_given_in_any_order_are_arranged_by_kind_and_lanes_follow():
+    network = small()
+    assert [found.name for found in network.nodes] == ["plant", "front", "back", "shop", "reman"]
+    assert [network.title(found) for found in network.lanes] == [
+        "back -> front",
+        "plant -> back",
+        "front -> shop",
+        "reman -> front",
+    ]
+    assert network.of_kind(KIND.WAREHOUSE, KIND.PLANT) == [0, 1, 2]
+    assert [found.lead for found in network.in_group(LaneGroup.GOODS)] == [1, 2]
 
 
-def check_long_lanes_take_a_month_more() -> None:
-    seen = set()
-    for seed in range(6):
-        for lane in placed("regional", seed).lanes:
-            if lane.group in IMMEDIATE or lane.overseas:
-                assert lane.lead == (3 if lane.overseas else 0)
-                continue
-            usual = 2 if lane.group is LaneGroup.EXTERNAL else 1
-            assert lane.lead == usual + (lane.km > FAR), (lane, seed)
-            seen.add(lane.km > FAR)
-    assert seen == {False, True}, "the region has lanes of both kinds"
+def test_a_network_survives_the_way_through_json():
+    network = small()
+    again = network_from_json(json.loads(json.dumps(asdict(network))))
+    assert again == network and again.nodes[3].demand == Process(kind="poisson", mean=6.0)
 
 
-def test_a_long_lane_takes_a_month_more():
-    check_long_lanes_take_a_month_more()
+def test_every_pair_of_kinds_has_one_group_at_most():
+    for sender in NodeKind:
+        for receiver in NodeKind:
+            fits = [g for g in LaneGroup if sender in g.senders and receiver in g.receivers]
+            plain = [group for group in fits if group is not LaneGroup.LATERAL]
+            assert len(plain) <= 1
+            assert group_of(sender, receiver) == (plain[0] if plain else None)
+    assert group_of(KIND.WAREHOUSE, KIND.WAREHOUSE) is LaneGroup.GOODS
+    assert group_of(KIND.WAREHOUSE, KIND.WAREHOUSE, lateral=True) is LaneGroup.LATERAL
+    assert group_of(KIND.PLANT, KIND.WAREHOUSE, lateral=True) is None
 
 
-def test_a_network_whose_lanes_are_all_short_is_found(monkeypatch):
-    monkeypatch.setattr(network_module, "_LONG_KM", np.inf)
-    with pytest.raises(AssertionError):
-        check_long_lanes_take_a_month_more()
+def test_what_can_pass_in_no_time_within_a_period_can_not_run_in_a_circle():
+    """The order of the period serves kinds one after the other; then no choice of zero lead times can close a loop."""
+    kinds = list(NodeKind)
+    edges = [
+        (kinds.index(sender), kinds.index(receiver))
+        for group in LaneGroup
+        if least_lead(group) == 0 and group is not LaneGroup.SALES  # what is sold comes back later, from use
+        for sender in group.senders
+        for receiver in group.receivers
+        if (sender, receiver) != (KIND.PLANT, KIND.EXTERNAL)  # surplus is sold, not stored
+    ]
+    assert find_cycle(edges) == []
+    assert set(IMMEDIATE).isdisjoint(FORWARD_IN_PERIOD) and set(IMMEDIATE).isdisjoint(ORDERED)
+    assert all(least_lead(group) == 1 for group in ORDERED) and set(ORDERED) < set(BY_RECEIVER)
 
 
-def test_distances_grow_with_the_region_and_imports_do_not():
-    near, far = placed("regional", 3, region_km=100.0), placed("regional", 3, region_km=400.0)
-    for one, other in zip(near.lanes, far.lanes, strict=True):
-        assert (one.sender, one.receiver, one.share) == (other.sender, other.receiver, other.share)
-        assert other.km == pytest.approx(one.km if one.overseas else 4.0 * one.km)
-    edge = 400.0 * 1.3 * np.sqrt(2.0)
-    assert max(lane.km for lane in far.lanes if not lane.overseas) <= edge
+@pytest.mark.parametrize(
+    ("edges", "cycle"),
+    [
+        ([], []),
+        ([(1, 2), (2, 3), (1, 3)], []),
+        ([(1, 2), (2, 3), (3, 1)], [1, 2, 3, 1]),
+        ([(0, 1), (1, 2), (2, 1)], [1, 2, 1]),
+        ([(4, 4)], [4, 4]),
+        ([(0, 1), (0, 2), (1, 3), (2, 3), (3, 4), (4, 2)], [3, 4, 2, 3]),
+    ],
+)
+def test_cycles_are_found(edges: list[tuple[int, int]], cycle: list[int]):
+    assert find_cycle(edges) == cycle
 
 
-def test_a_layout_has_the_catalogues_distances_or_the_suites(bench):
-    layout = bench.layout(network="regional", seed=3)
-    assert layout.value("distance.region") == 400.0
-    assert layout.network == placed("regional", 3, import_km=layout.value("distance.import"))
-    other = bench.layout(network="regional", seed=3, overrides={"distance.region": 90.0, "distance.import": 7.0})
-    assert other.network == placed("regional", 3, region_km=90.0, import_km=7.0)
+def test_a_long_chain_is_no_problem():
+    assert find_cycle([(i, i + 1) for i in range(5000)]) == []
+    assert find_cycle([*((i, i + 1) for i in range(5000)), (5000, 0)])[-1] == 0
 
 
-def test_the_same_seed_places_the_same_nodes():
-    assert placed("regional", 5) == placed("regional", 5)
-    assert placed("regional", 5) != placed("regional", 6)
+def check_orders_in_a_circle_are_refused() -> None:
+    network = small()
+    back = lane(network, LaneGroup.GOODS, "front", "back", share=0.5)
+    with pytest.raises(ModelError, match=r"orders run in a circle within a period: front -> back -> front; make one"):
+        with_lane(network, "plant -> back", back, share=0.5)
+    transfer = replace(back, group=LaneGroup.LATERAL, share=1.0)
+    assert with_lane(network, "", transfer).in_group(LaneGroup.LATERAL) == [transfer]
 
 
-def test_a_cycle_without_delay_is_refused():
-    network = placed("loop", 1)
-    lanes = tuple(replace(lane, lead=0) if lane.group is LaneGroup.CORES else lane for lane in network.lanes)
-    with pytest.raises(ModelError, match=r"collector-1 -> inspection-1 has lead time 0; .* at least 1 month"):
-        replace(network, lanes=lanes)
+def test_orders_in_a_circle_are_refused_and_transfers_are_not():
+    check_orders_in_a_circle_are_refused()
 
 
-def test_an_unknown_template_is_refused():
-    with pytest.raises(ModelError, match=r"unknown network 'ring'; known are"):
-        placed("ring", 1)
+def test_a_search_for_cycles_that_sees_none_is_found(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(network_module, "find_cycle", lambda edges: [])
+    with pytest.raises(pytest.fail.Exception):
+        check_orders_in_a_circle_are_refused()
 
 
-@pytest.mark.parametrize("template", NETWORK_TEMPLATES)
-def test_plants_can_make_what_the_fixed_shares_ask_of_them(bench, template: str):
-    """Else no control could serve the demand, and the network would decide the benchmark."""
-    from sim_core.engine.state import plant_forecast, warehouse_forecast
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("plant -> back", {"lead": 0}, "lead is 0; it must be at least 1 period, because every cycle needs a delay"),
+        ("front -> shop", {"lead": 1}, "lead is 1; SALES lanes take no time: write 0"),
+        ("reman -> front", {"lead": -1}, "lead is -1; it must be at least 0"),
+        ("plant -> back", {"information": -1}, "information must be at least 0, not -1"),
+        ("front -> shop", {"information": 1}, "information delays orders, but nothing is ordered on this lane"),
+        ("plant -> back", {"share": 0.7}, r"the shares of the GOODS lanes into back add up to 0.7, not 1"),
+        ("reman -> front", {"share": 0.7}, r"the shares of the REMAN_GOODS lanes out of reman add up to 0.7, not 1"),
+        ("plant -> back", {"share": -0.1}, r"share must be in \[0, 1\], not -0.1"),
+        ("plant -> back", {"share": float("nan")}, r"share must be in \[0, 1\], not nan"),
+        ("plant -> back", {"km": -1.0}, "km must be finite and at least 0, not -1"),
+        ("plant -> back", {"cost": float("inf")}, "cost must be finite and at least 0, not inf"),
+        ("plant -> back", {"capacity": -2.0}, "capacity must be finite and at least 0, not -2"),
+        ("reman -> front", {"capacity": 2.0}, "capacity would leave the rest nowhere on REMAN_GOODS lanes"),
+        ("plant -> back", {"group": LaneGroup.VIRGIN}, "can't be VIRGIN: it joins plant and warehouse"),
+        ("plant -> back", {"receiver": 99}, "a lane joins a node that is not one of the 5"),
+    ],
+)
+def test_what_no_lane_has_is_refused(name: str, changes: dict, words: str):
+    with pytest.raises(ModelError, match=words):
+        with_lane(small(), name, **changes)
 
-    layout = bench.layout(network=template, scored=238, seed=20260101)
-    demand = layout.market_share[:, None] * np.ones(8)
-    asked = plant_forecast(layout, warehouse_forecast(layout, demand))[:, 0]
-    assert asked.sum() == pytest.approx(1.0)
-    assert (
-        asked <= layout.production_capacity / (layout.production_capacity.sum() / layout.value("production.capacity"))
-    ).all()
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("shop", {"capacity": 3.0}, "market shop: capacity means nothing at a market; it belongs to supplier, plant"),
+        ("plant", {"demand": Process(kind="constant")}, "plant plant: demand means nothing at a plant"),
+        ("plant", {"backlog": True}, "backlog means nothing at a plant; it belongs to market: remove it"),
+        ("plant", {"capacity": -3.0}, "capacity must be finite and at least 0, not -3"),
+        ("plant", {"x": float("inf")}, "x must be finite, not inf"),
+        ("front", {"max_target": {"M": 3.0}}, "max_target of 'M' means nothing at a warehouse; known are S"),
+        ("front", {"max_target": {"Z": 3.0}}, "max_target of 'Z' means nothing"),
+        ("front", {"max_target": {"S": 0.0}}, "max_target of S must be finite and greater than 0, not 0"),
+        ("reman", {"u_basis": "all"}, "u_basis is 'all'; it is one of remaining, total"),
+        ("back", {"name": "front"}, "2 nodes are called front: rename all but one"),
+    ],
+)
+def test_what_no_node_has_is_refused(name: str, changes: dict, words: str):
+    with pytest.raises(ModelError, match=words):
+        small(**{name: changes})
+
+
+def test_lanes_that_repeat_lead_back_or_stand_out_of_order_are_refused():
+    network = small()
+    with pytest.raises(ModelError, match="lane plant -> back is given twice: make one of the two"):
+        with_lane(network, "plant -> back", lane(network, LaneGroup.GOODS, "plant", "back", share=0.5), share=0.5)
+    with pytest.raises(ModelError, match="lane front -> front leads back to where it starts"):
+        with_lane(network, "", lane(network, LaneGroup.LATERAL, "front", "front"))
+    with pytest.raises(ModelError, match="lanes must be ordered by group, receiver and sender; see arrange"):
+        replace(network, lanes=network.lanes[::-1])
+    with pytest.raises(ModelError, match="nodes must be ordered by kind; see arrange"):
+        replace(network, nodes=network.nodes[::-1])
+    with pytest.raises(ModelError, match="a network needs nodes"):
+        arrange([], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("front -> shop", "nothing can get to market shop: give it a lane from a plant or a warehouse"),
+        ("plant -> back", "nothing can get to warehouse back"),
+        ("reman -> front", "nothing can get out of remanufacturer reman: give it a lane to a plant or a warehouse"),
+    ],
+)
+def test_loose_ends_are_refused(name: str, words: str):
+    network = small()
+    with pytest.raises(ModelError, match=words):
+        replace(network, lanes=tuple(lane for lane in network.lanes if network.title(lane) != name))
+
+
+def test_what_a_warehouse_orders_is_split_over_makers_and_suppliers_together():
+    network = small()
+    source = Node(name="source", kind=KIND.SUPPLIER)
+    moved = [replace(one, sender=one.sender + 1, receiver=one.receiver + 1) for one in network.lanes]
+    bought = Lane(group=LaneGroup.PURCHASE, sender=0, receiver=3, lead=1, share=0.4)
+    with pytest.raises(ModelError, match=r"the shares of the GOODS lanes into back add up to 1\.4, not 1"):
+        arrange([source, *network.nodes], [*moved, bought])
+    shared = [replace(one, share=0.6) if (one.sender, one.receiver) == (1, 3) else one for one in moved]
+    assert len(arrange([source, *network.nodes], [*shared, bought]).lanes) == 5
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    with pytest.raises(ModelError, match=r"plant: capacity must .*; .*front: holding must"):
+        small(plant={"capacity": -1.0}, front={"holding": -1.0})

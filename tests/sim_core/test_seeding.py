@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim_core import seeding
-from sim_core.generate import process
+from sim_core.generate import paths
 from sim_core.seeding import canonical_json, content_id, normal, philox_4x32, scenario_number, uniform
 
 # Known-answer vectors of Random123 (Salmon and others, SC 2011), file kat_vectors: philox4x32, 10 rounds.
@@ -90,7 +90,7 @@ def test_uniforms_and_normals_have_their_moments():
 def check_same_numbers_in_any_row(layout, build) -> None:
     """The same scenario draws the same paths whatever stands before it in its block."""
     alone, block = build(layout, ["eu_tariff/3"]), build(layout, ["eu_baseline/0", "eu_baseline/1", "eu_tariff/3"])
-    for name in process.Paths.__slots__:
+    for name in paths.Paths.__slots__:
         assert np.array_equal(getattr(alone[0].paths, name), getattr(block[2].paths, name)), name
 
 
@@ -108,7 +108,7 @@ def test_a_key_by_block_row_is_found(small, monkeypatch):
     def keyed_by_row(layout, ids):
         found = []
         for row, one in enumerate(ids):
-            monkeypatch.setattr(process, "scenario_number", lambda family, index, row=row: scenario_number(family, row))
+            monkeypatch.setattr(paths, "scenario_number", lambda family, index, row=row: scenario_number(family, row))
             found += build_block(layout, [one])
         return found
 

@@ -7,10 +7,11 @@ import pytest
 
 from sim_core.control import Control
 from sim_core.engine import settings as settings_module
-from sim_core.engine.layout import Layout
+from sim_core.engine.layout import Layout, build_layout
 from sim_core.engine.settings import M, S, Settings
 from sim_core.errors import BalanceError, ModelError
 from sim_core.network import NodeKind
+from tests.sim_core import tiny
 
 CELLS = 8
 
@@ -89,6 +90,31 @@ def test_a_controller_that_answers_for_another_network_stops_the_run_as_its_own_
 def test_targets_are_scaled_by_the_suite_and_levers_are_not(bench):
     layout = bench.layout(max_cover=3.0, levers=("expedite",))
     found = Settings(layout, control(layout, target=0.25, lever=0.5), CELLS)
-    assert (found.cover(NodeKind.PLANT, S) == 0.75).all() and (found.share(NodeKind.RECYCLER, M) == 0.25).all()
+    plants = layout.targets[NodeKind.PLANT]
+    usual = np.full((len(plants), 1, CELLS), 200.0)
+    assert (found.level(S, plants, usual) == 0.75 * 200.0).all()
+    assert (found.share(NodeKind.RECYCLER, M) == 0.25).all()
     assert (found.lever("expedite") == 0.5).all()
     assert found.lever("buy_back").tolist() == [0.0] * CELLS, "a lever that the suite leaves out is off"
+
+
+def test_a_target_in_units_is_no_multiple_of_the_forecast():
+    network = tiny.net(
+        {
+            "v": "supplier",
+            "a": ("warehouse", {"max_target": {"S": 80.0}}),
+            "b": "warehouse",
+            "m": ("market", {"demand": tiny.demand(10.0)}),
+        },
+        {
+            "v > a": {"lead": 1},
+            "v > b": {"lead": 1},
+            "a > m": {"share": 0.5},
+            "b > m": {"share": 0.5},
+        },
+    )
+    layout = build_layout(tiny.suite(network, max_cover=4.0))
+    found = Settings(layout, control(layout, target=0.25), CELLS)
+    usual = np.full((2, 1, CELLS), 7.0)
+    level = found.level(S, layout.targets[NodeKind.WAREHOUSE], usual)
+    assert level[:, 0, 0].tolist() == [0.25 * 80.0, 0.25 * 4.0 * 7.0]

@@ -1,0 +1,154 @@
+"""Recipes: a scenario on disk is its family, its index and the revisions drawn around the real timeline.
+
+Its paths (`sim_core.generate.paths`) follow from (suite seed, family, index) by counter-based randomness and are
+recomputed wherever they are needed.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_core.catalogue.law import LawRow, law
+from sim_core.generate.families import RevisionRule, family
+from sim_core.policy.from_catalogue import from_law_rows, not_yet_law, revised
+from sim_core.policy.instrument import PolicyInstrument
+from sim_core.seeding import canonical_json, scenario_number, uniform
+from sim_core.suite import SuiteDefinition
+from sim_core.units import add_months, day
+
+_ADOPTION_MONTHS = 6  # longest time from a revision's announcement to its adoption (assumption)
+_COUNTERFACTUAL_ON_DEMAND = ("CF-TARIFF",)  # in the timeline only where a family enacts it
+_TARIFF_START_SPREAD = 120  # months over which a drawn tariff may start
+_TARIFF_MONTHS = (36, 144)  # how long a drawn tariff lasts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A revision drawn for one scenario: what it does to which instruments, and when. Days are ISO dates."""
+
+    kind: str
+    targets: tuple[str, ...]
+    amount: float
+    announced: str
+    adopted: str
+    ends: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A scenario on disk."""
+
+    family: str
+    index: int
+    seed: int
+    events: tuple[Event, ...]
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Rebuild a recipe from its JSON text."""
+        value = json.loads(text)
+        events = tuple(Event(**{**event, "targets": tuple(event["targets"])}) for event in value["events"])
+        return cls(family=value["family"], index=value["index"], seed=value["seed"], events=events)
+
+    def to_json(self) -> str:
+        """Return the canonical JSON text (<= 1 KB)."""
+        events = [
+            {name: getattr(event, name) for name in Event.__slots__ if getattr(event, name)} for event in self.events
+        ]
+        return canonical_json({"family": self.family, "index": self.index, "seed": self.seed, "events": events})
+
+
+def draw_recipe(suite: SuiteDefinition, name: str, index: int) -> Recipe:
+    """Draw the revisions of scenario `index` of a family."""
+    rules = family(name).rules
+    draws = uniform(suite.seed, scenario_number(name, index), "events", 5, len(rules))
+    events = [_draw_event(rule, draw) for rule, draw in zip(rules, draws, strict=True) if draw[0] < rule.probability]
+    return Recipe(
+        family=name, index=index, seed=suite.seed, events=tuple(sorted(events, key=lambda event: event.announced))
+    )
+
+
+def base_law() -> dict[str, tuple[LawRow, ...]]:
+    """Return the catalogue's rows by instrument id, in order of date."""
+    grouped: dict[str, list[LawRow]] = {}
+    for row in law():
+        grouped.setdefault(row.instrument, []).append(row)
+    return {key: tuple(sorted(rows, key=lambda row: row.applies_on)) for key, rows in grouped.items()}
+
+
+def instruments(recipe: Recipe) -> tuple[PolicyInstrument, ...]:
+    """Return the catalogue's instruments with all the scenario's revisions; none in a family without law."""
+    if not family(recipe.family).catalogue:
+        return ()
+    enacted = {target for event in recipe.events if event.kind == "enact" for target in event.targets}
+    found: list[PolicyInstrument] = []
+    for key, rows in base_law().items():
+        if key in _COUNTERFACTUAL_ON_DEMAND and key not in enacted:
+            continue
+        events = [event for event in recipe.events if key in event.targets]
+        found.append(_with_events(from_law_rows(rows), events))
+    return tuple(found)
+
+
+def user_instruments(suite: SuiteDefinition) -> tuple[PolicyInstrument, ...]:
+    """Return the instruments that a suite brings itself. Raises ModelError for one that can't be read."""
+    return tuple(PolicyInstrument.from_json(value) for value in suite.instruments)
+
+
+def suite_instruments(suite: SuiteDefinition) -> tuple[PolicyInstrument, ...]:
+    """Return every instrument that a scenario of a suite may hold, as it stood first: the catalogue's, then its own."""
+    return (*(from_law_rows(rows) for rows in base_law().values()), *user_instruments(suite))
+
+
+def _draw_event(rule: RevisionRule, draw: NDArray[np.float64]) -> Event:
+    low, high = rule.amount
+    amount = float(low + (high - low) * draw[1])
+    lead = round(rule.lead_months[0] + (rule.lead_months[1] - rule.lead_months[0]) * float(draw[2]))
+    base = base_law()[rule.targets[0]]
+    step = base[min(1, len(base) - 1)] if rule.kind == "freeze" else base[0]
+    in_force, ends = day(step.applies_on), ""
+    if rule.kind == "enact":
+        in_force = add_months(in_force, round(_TARIFF_START_SPREAD * float(draw[3])))
+        ends = _iso(
+            add_months(in_force, round(_TARIFF_MONTHS[0] + (_TARIFF_MONTHS[1] - _TARIFF_MONTHS[0]) * float(draw[4])))
+        )
+    elif rule.kind == "repeal":
+        in_force = add_months(in_force, round(amount))
+    announced = add_months(in_force, -lead)
+    adopted = add_months(announced, min(_ADOPTION_MONTHS, lead // 2))
+    if rule.kind in ("enact", "repeal"):
+        adopted = in_force
+    return Event(
+        kind=rule.kind,
+        targets=rule.targets,
+        amount=round(amount, 6),
+        announced=_iso(announced),
+        adopted=_iso(adopted),
+        ends=ends,
+    )
+
+
+def _with_events(base: PolicyInstrument, events: Sequence[Event]) -> PolicyInstrument:
+    found = base
+    if any(event.kind == "enact" for event in events):  # not law today: nothing is announced before the event
+        found = not_yet_law(base)
+    for event in events:
+        found = revised(
+            found,
+            event.kind,
+            event.amount,
+            day(event.announced),
+            day(event.adopted),
+            ends=day(event.ends) if event.ends else None,
+            base=base if event.kind == "enact" else None,
+        )
+    return found
+
+
+def _iso(ordinal: int) -> str:
+    return date.fromordinal(ordinal).isoformat()
