@@ -86,7 +86,7 @@ class Leaderboard:
     """Rows in the order of rank. costs: Entry -> scenario -> J, over the scenarios that the Entry completed.
 
     random: the Entry of a random search, which the others are compared with besides the reference, or None.
-    templates: the suite's products that are structural templates: on their placeholder numbers nothing may rank.
+    templates: the suite's products that are structural templates: nothing may rank on their numbers.
     """
 
     digest: str

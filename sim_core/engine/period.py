@@ -16,6 +16,10 @@ from sim_core.network import LaneGroup
 from sim_core.units import KG_PER_T
 
 Array = NDArray[np.float64]
+# What law measures and a network without recyclers, plants or second lives leaves at 0; (P, B) each.
+_UNITS_BY_PRODUCT = (
+    "reused", "imported_goods", "treated_mass", "recovered_mass", "exported", "landfilled",
+)  # fmt: skip
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,6 +133,43 @@ class Period:
         taken = stock * ratio(amount, stock.sum(axis=2))[:, :, None]
         stock -= taken
         return taken
+
+
+def begin(
+    *,
+    t: int,
+    layout: Layout,
+    state: State,
+    terms: Terms,
+    settings: Settings,
+    capacity: Capacity,
+    ledger: Ledger,
+    trace: Trace | None = None,
+) -> Period:
+    """Return a period before any of its steps: nothing has moved, the registers are empty."""
+    cells = terms.carbon_price.shape[-1]
+    units = (len(layout.products.archetypes), cells)
+    kilograms = (len(layout.facts.materials), cells)
+    return Period(
+        t=t,
+        layout=layout,
+        state=state,
+        terms=terms,
+        settings=settings,
+        capacity=capacity,
+        ledger=ledger,
+        made=np.zeros(units),
+        left=np.zeros(units),
+        entered=np.zeros(kilograms),
+        recovered=np.zeros(kilograms),
+        sold_off=np.zeros(kilograms),
+        trace=trace,
+        register={
+            "emissions": np.zeros(cells),
+            **{name: np.zeros(units) for name in _UNITS_BY_PRODUCT},
+            **{name: np.zeros(kilograms) for name in ("virgin", "imported")},
+        },
+    )
 
 
 def total_of(amount: Array) -> Array:

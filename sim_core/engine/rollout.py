@@ -15,7 +15,7 @@ from sim_core.engine.books import BalanceCheck, Holdings, book_opening, book_ter
 from sim_core.engine.compliance import ComplianceBook, Settlement
 from sim_core.engine.layout import Layout
 from sim_core.engine.orders import order
-from sim_core.engine.period import Array, Period
+from sim_core.engine.period import Array, Period, begin
 from sim_core.engine.production import produce
 from sim_core.engine.recycling import recycle
 from sim_core.engine.reverse import consolidate, inspect, remanufacture, take_back
@@ -30,17 +30,13 @@ from sim_core.network import NodeKind
 from sim_core.policy.instrument import PolicyInstrument
 from sim_core.scenario import Scenario, with_instrument
 
-# What law measures and a network without recyclers, plants or second lives leaves at 0; (P, B) each.
-_UNITS_BY_PRODUCT = (
-    "reused", "imported_goods", "treated_mass", "recovered_mass", "exported", "landfilled",
-)  # fmt: skip
+LANE_WIDTH = 8  # batches are padded to whole lanes, so that no sum changes its order for a small batch
 _REVERSE = (
     (NodeKind.COLLECTOR, consolidate),
     (NodeKind.INSPECTION, inspect),
     (NodeKind.REMANUFACTURER, remanufacture),
     (NodeKind.RECYCLER, recycle),
 )
-LANE_WIDTH = 8  # batches are padded to whole lanes, so that no sum changes its order for a small batch
 
 
 def simulate(
@@ -138,10 +134,7 @@ class Simulation:
         self._balance.close(p, self._holdings, self._labels)
 
     def _open(self, t: int, settings: Settings) -> Period:
-        cells = len(self._rows)
-        units = (len(self.layout.products.archetypes), cells)
-        kilograms = (len(self.layout.facts.materials), cells)
-        return Period(
+        return begin(
             t=t,
             layout=self.layout,
             state=self.state,
@@ -149,17 +142,7 @@ class Simulation:
             settings=settings,
             capacity=self._capacity,
             ledger=self.ledger,
-            made=np.zeros(units),
-            left=np.zeros(units),
-            entered=np.zeros(kilograms),
-            recovered=np.zeros(kilograms),
-            sold_off=np.zeros(kilograms),
             trace=self.trace,
-            register={
-                "emissions": np.zeros(cells),
-                **{name: np.zeros(units) for name in _UNITS_BY_PRODUCT},
-                **{name: np.zeros(kilograms) for name in ("virgin", "imported")},
-            },
         )
 
 

@@ -13,6 +13,7 @@ from sim_core.control import Control, Controller, ControllerRecord, ControlSched
 from sim_core.engine import rollout
 from sim_core.engine.layout import Layout, build_layout
 from sim_core.engine.period import Period
+from sim_core.engine.period import begin as begin_period
 from sim_core.engine.rollout import LANE_WIDTH, simulate
 from sim_core.engine.settings import Capacity, Settings
 from sim_core.engine.state import State, initial_state
@@ -88,9 +89,7 @@ def period(
     control = Control(targets=np.full((3, len(layout.network.nodes), cells), targets), levers=on)
     ledger = Ledger(layout.suite, cells)
     ledger.open_period(t)
-    units = (len(layout.products.archetypes), cells)
-    kilograms = (len(layout.facts.materials), cells)
-    return Period(
+    return begin_period(
         t=t,
         layout=layout,
         state=initial_state(layout, now.demand),
@@ -98,12 +97,6 @@ def period(
         settings=Settings(layout, control, cells),
         capacity=Capacity(layout, cells),
         ledger=ledger,
-        made=np.zeros(units),
-        left=np.zeros(units),
-        entered=np.zeros(kilograms),
-        recovered=np.zeros(kilograms),
-        sold_off=np.zeros(kilograms),
-        register={"emissions": np.zeros(cells), "reused": np.zeros(units), "imported_goods": np.zeros(units)},
     )
 
 

@@ -10,20 +10,9 @@ from sim_core.generate import recipe as recipe_module
 from sim_core.generate.families import FAMILIES, FAMILY_NAMES, family
 from sim_core.generate.recipe import base_law, draw_recipe, instruments
 from sim_core.policy.views import realised
-from sim_core.suite import ProductShare, SplitDefinition, SuiteDefinition
+from sim_core.suite import SuiteDefinition
 from sim_core.units import day, parse_month
-
-SUITE = SuiteDefinition(
-    name="paths",
-    products=(ProductShare(archetype="ev_battery"),),
-    network="loop",
-    seed=7,
-    start="2026-01",
-    warm_up=0,
-    scored=240,
-    run_out=0,
-    splits={"test": SplitDefinition(families=("eu_baseline",), scenarios=1)},
-)
+from tests.sim_core.test_paths import SUITE
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)

@@ -239,3 +239,18 @@ def test_what_ends_its_use_is_as_easy_to_take_apart_as_it_was_made():
         if out > 0.0 and 12 <= t < 30:
             assert use.easy_share[0, 0] == pytest.approx(0.25)
         use.sell(t, new_units(layout, 4.0 if t < 12 else 0.0), np.full(CELLS, 1.0 if t < 3 else 0.0))
+
+
+def test_only_new_units_are_made_for_disassembly():
+    """Units sold again with them in a year live half as long; they make none of what comes back easier."""
+    layout = made_of("fixed", periods=36, lifetime__scale=2.0, lifetime__again=0.75)
+    use = new_use(layout)
+    shares = []
+    for t in range(36):
+        out = use.outflow(t).sum(axis=(0, 1))[:, 0]
+        if out[0] > 0.0 and out[2] == 0.0:
+            shares.append(use.easy_share[0, 0])
+        sold = new_units(layout, 4.0 if t < 12 else 0.0)
+        sold[:, :, 2] = sold[:, :, 0]
+        use.sell(t, sold, np.ones(CELLS))
+    assert shares == pytest.approx([1.0] * len(shares)) and len(shares) > 5

@@ -9,6 +9,7 @@ import numpy as np
 from sim_core.control import Control, Observation
 from sim_core.engine.layout import Layout, build_layout
 from sim_core.engine.period import Period
+from sim_core.engine.period import begin as begin_period
 from sim_core.engine.rollout import LANE_WIDTH, Simulation
 from sim_core.engine.settings import Capacity, Settings
 from sim_core.engine.state import State, initial_state
@@ -150,9 +151,7 @@ def period(
     clear(state)
     control = Fixed(layout, targets or {}, levers).decide
     settings = Settings(layout, control(None), LANE_WIDTH)  # pyright: ignore[reportArgumentType]
-    units = (len(layout.products.archetypes), LANE_WIDTH)
-    kilograms = (len(layout.facts.materials), LANE_WIDTH)
-    return Period(
+    return begin_period(
         t=t,
         layout=layout,
         state=state,
@@ -160,12 +159,6 @@ def period(
         settings=settings,
         capacity=Capacity(layout, LANE_WIDTH),
         ledger=ledger,
-        made=np.zeros(units),
-        left=np.zeros(units),
-        entered=np.zeros(kilograms),
-        recovered=np.zeros(kilograms),
-        sold_off=np.zeros(kilograms),
-        register={"emissions": np.zeros(LANE_WIDTH), "reused": np.zeros(units), "imported_goods": np.zeros(units)},
     )
 
 
