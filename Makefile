@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow bench-model lint typecheck format lock clean
+.PHONY: help setup demo test test-slow bench-model bench-kernel bench-peers lint typecheck format lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # For machines whose package index has no CPU build of PyTorch: TORCH_ARGS="--index-url <an index of CPU builds>".
@@ -51,6 +51,12 @@ test-slow: $(STAMP)  ## the slow tests
 
 bench-model: $(STAMP)  ## known answers, agent against fluid engine; writes build/bench/model.json
 	@$(BIN)/python -m benchmarks.bench_model
+
+bench-kernel: $(STAMP)  ## the kernel beside the machine and the NumPy engine; writes build/bench/kernel.json
+	@$(BIN)/python -m benchmarks.bench_kernel
+
+bench-peers: $(STAMP)  ## four other simulators beside ours, on one core; writes build/bench/peers.json
+	@$(BIN)/python -m benchmarks.bench_peers
 
 lint: $(STAMP)  ## ruff and the import rules
 	@$(BIN)/ruff check .

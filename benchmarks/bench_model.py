@@ -3,19 +3,12 @@
 `make bench-model`; writes build/bench/model.json, a list of {metric, value, unit, target, better}.
 """
 
-import json
-import os
-import platform
 import sys
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
 
 from benchmarks.agent_fluid import metrics as agent_metrics
 from benchmarks.known_answers import known_answers
-
-RESULT = Path(__file__).resolve().parents[1] / "build" / "bench" / "model.json"
-Metric = Mapping[str, Any]
+from benchmarks.report import Metric, machine, report
 
 
 def measure_known_answers() -> Iterable[Metric]:
@@ -39,14 +32,9 @@ def measure_known_answers() -> Iterable[Metric]:
 
 def main() -> int:
     """Measure, print, write; return 1 if a known answer was missed."""
-    print(f"machine: {platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}; one process\n")
+    print(f"{machine()}; one process\n")
     found = [*measure_known_answers(), *agent_metrics()]
-    print()
-    for metric in found:
-        print(f"{metric['metric']:32} {metric['value']:>12.6g} {metric['unit']:10} target {metric['target']}")
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    print(f"written to {RESULT}")
+    report("model", found)
     return int(found[0]["value"] < found[0]["target"])
 
 

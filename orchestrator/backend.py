@@ -3,8 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from orchestrator.compilation import compile_kernel
+from orchestrator.plan import Plan
+from orchestrator.progress import Progress
 from orchestrator.records import CandidateValue, Generation
 from orchestrator.work import Block, SearchJob
 from sim_core.suite import SuiteDefinition
@@ -47,12 +51,12 @@ class InProcessBackend:
 
     workers = 1
 
-    def __init__(self, suite: SuiteDefinition) -> None:
+    def __init__(self, suite: SuiteDefinition, engine: str) -> None:
         from orchestrator.pool import InProcessPool
         from orchestrator.shard import Shard
 
         self._suite = suite
-        self._pool = InProcessPool(lambda: Shard(suite))
+        self._pool = InProcessPool(lambda: Shard(suite, engine))
 
     def searches(
         self,
@@ -80,9 +84,12 @@ class InProcessBackend:
 class RayBackend:
     """Searches as Ray Tune trials, blocks on a pool of shard actors; the two never hold CPUs together."""
 
-    def __init__(self, suite: SuiteDefinition, workers: int) -> None:
+    def __init__(self, suite: SuiteDefinition, workers: int, engine: str) -> None:
+        from orchestrator.shard import Shard
+
         self._suite = suite
         self.workers = workers
+        self._make_shard = partial(Shard, engine=engine)
 
     def searches(
         self,
@@ -93,29 +100,35 @@ class RayBackend:
         """Run searches as the trials of one Tuner.fit."""
         from orchestrator.tune_searcher import run_searches
 
-        run_searches(jobs, self._suite, known, on_generation=on_generation, concurrent=self.workers)
+        run_searches(
+            jobs,
+            self._suite,
+            known,
+            on_generation=on_generation,
+            concurrent=self.workers,
+            make_shard=self._make_shard,
+        )
 
     def blocks(self, work: Sequence[Block], on_table: Callable[[Block, "pa.Table"], None]) -> None:
         """Spread blocks over shard actors."""
         from orchestrator.pool import ActorPool
 
-        with ActorPool(self._suite, actors=min(self.workers, len(work))) as pool:
+        with ActorPool(self._suite, actors=min(self.workers, len(work)), make_shard=self._make_shard) as pool:
             pool.run(work, on_table)
 
 
 class LazyBackend:
     """Connects on the first call: a finished sweep never imports Ray."""
 
-    def __init__(self, suite: SuiteDefinition, settings: RunSettings, stack: ExitStack) -> None:
-        self._suite = suite
-        self._settings = settings
+    def __init__(self, plan: Plan, settings: RunSettings, stack: ExitStack, progress: Progress) -> None:
+        self._arguments = (plan, settings, progress)
         self._stack = stack.enter_context(ExitStack())
         self._backend: Backend | None = None
 
     def __call__(self) -> Backend:
         """Return the backend, connected."""
         if self._backend is None:
-            self._backend = self._stack.enter_context(_connected(self._suite, self._settings))
+            self._backend = self._stack.enter_context(connected(*self._arguments))
         return self._backend
 
     def release(self) -> None:
@@ -124,11 +137,16 @@ class LazyBackend:
 
 
 @contextmanager
-def _connected(suite: SuiteDefinition, settings: RunSettings) -> Iterator[Backend]:
+def connected(plan: Plan, settings: RunSettings, progress: Progress) -> Iterator[Backend]:
+    """Yield the backend of the settings, with the kernel compiled wherever it will run."""
     if settings.in_process:
-        yield InProcessBackend(suite)
+        if plan.engine == "kernel":
+            compile_kernel(progress.note)
+        yield InProcessBackend(plan.suite, plan.engine)
         return
-    from orchestrator.runtime import connect
+    from orchestrator.runtime import connect, on_each_node
 
     with connect(workers=settings.workers, address=settings.address) as connection:
-        yield RayBackend(suite, connection.cpus)
+        if plan.engine == "kernel":
+            compile_kernel(progress.note, on_each_node)
+        yield RayBackend(plan.suite, connection.cpus, plan.engine)

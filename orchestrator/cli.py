@@ -71,6 +71,9 @@ SpecArgument = Annotated[
 ResultsOption = Annotated[
     Path | None, typer.Option("--results", metavar="DIR", file_okay=False, help="default: ./results/<suite>")
 ]
+EngineOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="kernel or numpy (slow, for debugging); default: the file's")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="last line of stdout: one JSON object")]
 
 
@@ -104,11 +107,13 @@ def validate(spec: SpecArgument) -> None:
 
 
 @app.command()
-def plan(spec: SpecArgument, results: ResultsOption = None, as_json: JsonOption = False) -> None:
+def plan(
+    spec: SpecArgument, results: ResultsOption = None, engine: EngineOption = None, as_json: JsonOption = False
+) -> None:
     """Show what a run would do: its waves, what is done already, and which policy instruments bind."""
     from orchestrator.outcome import describe
 
-    loaded = _load(spec)
+    loaded = _load(spec, engine)
     folder = _results(loaded, results)
     described = describe(loaded, folder)
     if as_json:
@@ -132,6 +137,7 @@ def run(
     in_process: Annotated[bool, typer.Option("--in-process", help="no Ray: everything in this process")] = False,
     address: Annotated[str | None, typer.Option(help="a running Ray cluster; default: a local one")] = None,
     tracking: Annotated[str | None, typer.Option(help="MLflow tracking URI; default: inside the results")] = None,
+    engine: EngineOption = None,
 ) -> None:
     """Run an experiment and print its leaderboard. Running the same command again resumes."""
     if in_process and (workers is not None or address is not None):
@@ -140,7 +146,7 @@ def run(
     from orchestrator.progress import make_progress
     from orchestrator.sweep import run_sweep
 
-    loaded = _load(spec)
+    loaded = _load(spec, engine)
     folder = _results(loaded, results)
     settings = RunSettings(workers=workers, in_process=in_process, address=address, tracking=tracking)
     with make_progress() as progress:
@@ -169,6 +175,7 @@ def simulate(
             metavar="N", min=1, max=5_000_000, help="follow about N units through the first run: see passport"
         ),
     ] = None,
+    engine: EngineOption = None,
 ) -> None:
     """Simulate one Entry in this process: its cost a period. Running the same command again reuses its runs."""
     from orchestrator.progress import make_progress
@@ -177,7 +184,7 @@ def simulate(
 
     if trace is not None:
         check_ending(trace)
-    loaded = _load(spec)
+    loaded = _load(spec, engine)
     folder = _results(loaded, results)
     with make_progress() as progress:
         found = simulate_entry(loaded, folder, entry=entry, runs=runs, progress=progress)
@@ -204,12 +211,13 @@ def leaderboard(
         Path | None, typer.Argument(metavar="[SPEC]", exists=True, dir_okay=False, help="experiment file (YAML)")
     ] = None,
     results: ResultsOption = None,
+    engine: EngineOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the leaderboard of finished runs, from the journal alone."""
     if spec is None and results is None:
         raise InputError("name the experiment file, or its results with --results DIR")
-    loaded = _load(spec) if spec is not None else None
+    loaded = _load(spec, engine) if spec is not None else None
     folder = results if results is not None else _results(loaded, None) if loaded is not None else Path()
     if not folder.is_dir():
         raise InputError(f"no results at {folder}; run the experiment first, or name its folder with --results DIR")
@@ -292,11 +300,15 @@ def mlflow(
     os.execve(command.argv[0], command.argv, command.environment)  # noqa: S606  a fixed program, no shell
 
 
-def _load(path: Path) -> "ExperimentSpec":
-    """Read an experiment file; all its faults come as one SpecError."""
+def _load(path: Path, engine: str | None = None) -> "ExperimentSpec":
+    """Read an experiment file; all its faults come as one SpecError. engine: in place of the file's, if given."""
     from orchestrator.spec import load
+    from orchestrator.work import ENGINES
 
-    return load(path)
+    if engine is not None and engine not in ENGINES:
+        raise InputError(f"no engine is called {engine!r}; there are {list(ENGINES)}")
+    loaded = load(path)
+    return loaded if engine is None else loaded.model_copy(update={"engine": engine})
 
 
 def _results(spec: "ExperimentSpec", given: Path | None) -> Path:

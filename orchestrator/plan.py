@@ -18,20 +18,23 @@ import sim_core
 from orchestrator.records import CandidateValue, Generation
 from orchestrator.work import Block, Cell, SearchJob
 from sim_core.control import ControllerRecord
+from sim_core.network_generator import template_nodes
 from sim_core.seeding import content_id
 from sim_core.suite import SuiteDefinition
 
 if TYPE_CHECKING:
     from orchestrator.spec import ExperimentSpec
 
-BLOCK_CELLS = 256  # about 1 to 5 s of work for a shard
-_NUMERIC_PACKAGES = ("numpy", "scipy")
+# A block is about 2 s of work for a shard: enough that its way to an actor costs nothing, little to lose in a crash.
+_BLOCK_NODE_PERIODS = {"kernel": 10_000_000, "numpy": 1_000_000}
+_LEAST_CELLS, _MOST_CELLS = 64, 4096
+_NUMERIC_PACKAGES = ("numpy", "scipy", "numba", "llvmlite")
 _EVALUATING = ("shard.py", "search_trial.py")  # the orchestrator's files that shape a value
 
 
 @cache
 def code_digest() -> str:
-    """Return the digest of all that computes a value: sim_core, optimizers, shards, NumPy's and SciPy's versions."""
+    """Return the digest of all that computes a value: sim_core, optimizers, shards, and versions of packages."""
     here = Path(__file__).parent
     sources = [here / name for name in _EVALUATING]
     for package in (sim_core, optimizers):
@@ -53,11 +56,15 @@ def digest_of_sources(sources: Sequence[Path], root: Path) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What an experiment needs. searches: by Entry name; fixed: controllers of Entries without a search."""
+    """What an experiment needs. searches: by Entry name; fixed: controllers of Entries without a search.
+
+    code: digest of all that computes a value, the engine included. engine: one of ENGINES.
+    """
 
     suite: SuiteDefinition
     suite_digest: str
     code: str
+    engine: str
     entries: tuple[str, ...]
     searches: Mapping[str, SearchJob]
     fixed: Mapping[str, ControllerRecord]
@@ -77,6 +84,14 @@ class Plan:
         """Return the cells that score a chosen controller: every test scenario, once."""
         return [self.cell(scenario, controller) for scenario in self.suite.scenarios("test")]
 
+    @property
+    def block_cells(self) -> int:
+        """How many cells make a block at most."""
+        network = self.suite.network
+        nodes = len(template_nodes(network) if isinstance(network, str) else network.nodes)
+        work = nodes * self.suite.periods * len(self.suite.products)
+        return min(_MOST_CELLS, max(_LEAST_CELLS, _BLOCK_NODE_PERIODS[self.engine] // work))
+
     def choice_key(self, job: SearchJob, finalists: Sequence[ControllerRecord]) -> str:
         """Return the journal key of the choice between a search's finalists."""
         digests = [record.digest for record in finalists]
@@ -86,7 +101,7 @@ class Plan:
 def make_plan(spec: "ExperimentSpec") -> Plan:
     """Return the plan of a checked experiment."""
     suite = spec.to_suite()
-    suite_digest, code = suite.digest, code_digest()
+    suite_digest, code = suite.digest, content_id(code_digest(), spec.engine)
     searches: dict[str, SearchJob] = {}
     fixed: dict[str, ControllerRecord] = {}
     for entry in spec.entries:
@@ -112,6 +127,7 @@ def make_plan(spec: "ExperimentSpec") -> Plan:
         suite=suite,
         suite_digest=suite_digest,
         code=code,
+        engine=spec.engine,
         entries=tuple(entry.name for entry in spec.entries),
         searches=searches,
         fixed=fixed,
@@ -123,9 +139,9 @@ def known_values(generations: Sequence[Generation]) -> dict[str, CandidateValue]
     return {value.candidate: value for generation in generations for value in generation.values}
 
 
-def blocks(cells: Sequence[Cell], workers: int) -> list[Block]:
-    """Cut cells into blocks of equal size, at most BLOCK_CELLS, enough of them to occupy the workers."""
-    count = max(-(-len(cells) // BLOCK_CELLS), min(workers, len(cells)))
+def blocks(cells: Sequence[Cell], workers: int, most: int) -> list[Block]:
+    """Cut cells into blocks of equal size, at most `most` cells, enough of them to occupy the workers."""
+    count = max(-(-len(cells) // most), min(workers, len(cells)))
     bounds = [len(cells) * number // count for number in range(count + 1)] if count else []
     return [Block(cells=tuple(cells[low:high])) for low, high in pairwise(bounds)]
 

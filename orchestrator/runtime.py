@@ -6,15 +6,15 @@ import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sim_core.errors import InfrastructureError
+from sim_core.errors import CircularBenchError, InfrastructureError
 
 _PACKAGES = ("sim_core", "optimizers", "orchestrator")
 # A Ray session folder adds up to 75 characters to the temporary folder; Linux allows a socket's path 107.
@@ -22,6 +22,7 @@ _LONGEST_TEMP_PATH = 29
 _OBJECT_STORE_BYTES = 256 * 1024 * 1024
 _JOIN_LIMIT_S = 120.0
 _LISTEN_LIMIT_S = 10.0
+_TASK_LIMIT_S = 1200.0  # a small machine may take minutes to compile
 # One core per worker: a library that starts its own threads would take its neighbours' cores.
 _ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -38,6 +39,9 @@ _LOCAL = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # silences a notice about GPUs
 }
+
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,6 @@ def connect(*, workers: int | None, address: str | None) -> Iterator[Connection]
     can't be reached, has no CPU, or runs other code than this process.
     """
     check_installation()
-    prepare_numba_cache()
     with environment(_DRIVER):  # read when ray is imported
         import ray
 
@@ -94,19 +97,12 @@ def check_installation() -> Path:
     return folders["orchestrator"]
 
 
-def prepare_numba_cache() -> Path:
-    """Point Numba's cache of compiled kernels at a folder that only this user can write, and return it."""
-    if given := os.environ.get("NUMBA_CACHE_DIR"):
-        return Path(given)
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(home) / "circularbench" / "numba"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder.chmod(0o700)
-    except OSError:  # no writable home: a fresh folder, at the price of compiling again
-        folder = Path(tempfile.mkdtemp(prefix="circularbench-numba-"))
-    os.environ["NUMBA_CACHE_DIR"] = str(folder)
-    return folder
+def on_each_node(function: Callable[[], Answer], limit: float = _TASK_LIMIT_S) -> list[Answer]:
+    """Call a function once on each node that offers CPUs, all at once; return the answers, in the order of the nodes.
+
+    Raises InfrastructureError for a node that can't answer, or not within `limit` seconds.
+    """
+    return list(_answers(function, limit).values())
 
 
 @contextmanager
@@ -236,31 +232,41 @@ def _identity() -> tuple[str, str]:
 
 def _check_nodes() -> None:
     """Raise InfrastructureError unless each node that offers CPUs runs the code that this process runs."""
-    import ray
-    from ray.exceptions import RayError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
     own, _ = _identity()
-    task = ray.remote(num_cpus=0, max_retries=2)(_identity)
-    nodes = [node for node in _alive_nodes() if node["Resources"].get("CPU", 0) > 0]
-    answers = {
-        node["NodeManagerAddress"]: task.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote()
-        for node in nodes
-    }
-    for node, answer in answers.items():
-        try:
-            digest, folder = ray.get(answer, timeout=_JOIN_LIMIT_S)
-        except RayError as error:
-            raise InfrastructureError(
-                f"node {node} can't run circularbench ({_last_line(error)}); install the wheel of this version there"
-            ) from error
+    for node, (digest, folder) in _answers(_identity, _JOIN_LIMIT_S).items():
         if digest != own:
             raise InfrastructureError(
                 f"node {node} runs other code (digest {digest[:12]} in {folder}) than this process (digest {own[:12]} "
                 f"in {check_installation()}); install the same wheel on every node"
             )
+
+
+def _answers(function: Callable[[], Answer], limit: float) -> dict[str, Answer]:
+    """Return what a function answers on each node that offers CPUs, by the node's address."""
+    import ray
+    from ray.exceptions import RayError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    task = ray.remote(num_cpus=0, max_retries=2)(function)
+    nodes = [node for node in _alive_nodes() if node["Resources"].get("CPU", 0) > 0]
+    waiting = {
+        node["NodeManagerAddress"]: task.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        ).remote()
+        for node in nodes
+    }
+    found: dict[str, Answer] = {}
+    for node, answer in waiting.items():
+        try:
+            found[node] = ray.get(answer, timeout=limit)
+        except RayError as error:
+            cause = getattr(error, "cause", None)
+            if isinstance(cause, CircularBenchError):  # it names its own remedy
+                raise InfrastructureError(f"node {node}: {cause.message}") from error
+            raise InfrastructureError(
+                f"node {node} can't run circularbench ({_last_line(error)}); install the wheel of this version there"
+            ) from error
+    return found
 
 
 def _last_line(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """Shard: simulates blocks of cells of one suite. Plain Python: no Ray, no journal, no clock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -9,25 +9,33 @@ from numpy.typing import NDArray
 from optimizers.controllers import build
 from orchestrator.records import CellRow
 from orchestrator.tables import table
-from orchestrator.work import Block, Cell
+from orchestrator.work import ENGINES, Block, Cell
 from sim_core.control import Controller
-from sim_core.engine.layout import build_layout
+from sim_core.engine.layout import Layout, build_layout
 from sim_core.engine.rollout import Simulation, pad
 from sim_core.engine.trace import SERIES
 from sim_core.errors import IntegrityError
+from sim_core.ledger import Ledger
 from sim_core.metrics import measure
 from sim_core.scenario import Scenario, build_scenario
 from sim_core.suite import SuiteDefinition
 
-MAX_CELLS = 512  # cells that are simulated at once: bounds memory (about 0.2 MB a cell)
-_KEPT_SCENARIOS = 256
+# Cells that are simulated at once, which bounds memory: an array engine takes about 0.2 MB a cell, the kernel about
+# 150 numbers for each node and product.
+MAX_CELLS = {"kernel": 4096, "numpy": 512}
+_NODES_AT_ONCE = 400_000
+_KEPT_SCENARIOS = 256  # also the most that are simulated at once: their terms by period are laid out whole
 
 
 class Shard:
-    """Simulates cells of one suite in this process, and keeps the scenarios that it has compiled."""
+    """Simulates cells of one suite in this process, and keeps the scenarios that it has compiled.
 
-    def __init__(self, suite: SuiteDefinition) -> None:
+    engine: what `run` computes with, one of ENGINES; `trace` is the NumPy engine's, which alone keeps series.
+    """
+
+    def __init__(self, suite: SuiteDefinition, engine: str = ENGINES[0]) -> None:
         self.layout = build_layout(suite)
+        self._engine = engine
         self._scenarios: dict[str, Scenario] = {}
 
     def run(self, block: Block) -> pa.Table:
@@ -37,8 +45,8 @@ class Shard:
         is created or lost.
         """
         rows: list[CellRow] = []
-        for start in range(0, len(block.cells), MAX_CELLS):
-            rows += self._run_cells(block.cells[start : start + MAX_CELLS])
+        for batch in self._batches(block.cells, self._engine):
+            rows += self._run_cells(batch)
         return table(rows)
 
     def trace(self, cells: Sequence[Cell], names: Sequence[str] = SERIES) -> Mapping[str, NDArray[np.float64]]:
@@ -48,9 +56,11 @@ class Shard:
         or lost.
         """
         parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
-        for start in range(0, len(cells), MAX_CELLS):
-            batch = cells[start : start + MAX_CELLS]
-            trace = self._advance(batch, trace=True).trace
+        for batch in self._batches(cells, "numpy"):
+            order = pad(len(batch))
+            simulation = Simulation(*self._start([batch[i] for i in order]), trace=True)
+            simulation.advance()
+            trace = simulation.trace
             if trace is not None:
                 for name, found in parts.items():
                     found.append(trace[name][:, : len(batch)])
@@ -64,6 +74,21 @@ class Shard:
             self._scenarios[scenario_id] = build_scenario(self.layout, scenario_id)
         return self._scenarios[scenario_id]
 
+    def _batches(self, cells: Sequence[Cell], engine: str) -> Iterator[Sequence[Cell]]:
+        """Cut cells into batches that memory has room for."""
+        size = len(self.layout.network.nodes) * len(self.layout.suite.products)
+        most = max(1, min(MAX_CELLS[engine], _NODES_AT_ONCE // size))
+        batch: list[Cell] = []
+        names: set[str] = set()
+        for cell in cells:
+            if len(batch) == most or len(names | {cell.scenario}) > _KEPT_SCENARIOS:
+                yield batch
+                batch, names = [], set()
+            batch.append(cell)
+            names.add(cell.scenario)
+        if batch:
+            yield batch
+
     def _run_cells(self, cells: Sequence[Cell]) -> list[CellRow]:
         try:
             return self._simulate(cells)
@@ -75,20 +100,28 @@ class Shard:
         middle = len(cells) // 2  # halve until the controllers at fault are alone
         return self._run_cells(cells[:middle]) + self._run_cells(cells[middle:])
 
-    def _advance(self, cells: Sequence[Cell], *, trace: bool = False) -> Simulation:
-        order = pad(len(cells))
-        batch = [cells[i] for i in order]
+    def _start(self, cells: Sequence[Cell]) -> tuple[Layout, list[Scenario], NDArray[np.intp], Controller, list[str]]:
+        """Return what an engine starts from."""
         names = sorted({cell.scenario for cell in cells})
-        scenarios = [self.scenario(name) for name in names]
-        rows = np.array([names.index(cell.scenario) for cell in batch], dtype=np.intp)
-        controller: Controller = build(self.layout, [cell.controller for cell in batch])
-        labels = [f"{cell.scenario} under {cell.controller.kind} (cell {cell.key[:12]})" for cell in batch]
-        simulation = Simulation(self.layout, scenarios, rows, controller, labels, trace=trace)
+        number = {name: row for row, name in enumerate(names)}
+        rows = np.array([number[cell.scenario] for cell in cells], dtype=np.intp)
+        controller: Controller = build(self.layout, [cell.controller for cell in cells])
+        labels = [f"{cell.scenario} under {cell.controller.kind} (cell {cell.key[:12]})" for cell in cells]
+        return self.layout, [self.scenario(name) for name in names], rows, controller, labels
+
+    def _ledger(self, cells: Sequence[Cell]) -> Ledger:
+        """Return the ledger of the cells, which come first in it."""
+        if self._engine == "kernel":
+            from sim_core.kernel.simulation import KernelSimulation  # Numba: where cells are simulated, and only there
+
+            simulation = KernelSimulation(*self._start(cells))
+        else:
+            simulation = Simulation(*self._start([cells[i] for i in pad(len(cells))]))
         simulation.advance()
-        return simulation
+        return simulation.ledger
 
     def _simulate(self, cells: Sequence[Cell]) -> list[CellRow]:
-        metrics = measure(self.layout, self._advance(cells).ledger)
+        metrics = measure(self.layout, self._ledger(cells))
         return [
             CellRow(
                 key=cell.key,

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import ray
 
-from orchestrator.runtime import prepare_numba_cache
 from orchestrator.work import Block
 from sim_core.suite import SuiteDefinition
 
@@ -39,7 +38,6 @@ class ShardActor:
     def run(self, block: Block) -> "pa.Table":
         """Return the block's table. Errors of the shard, its constructor's too, reach the caller with their class."""
         if self._shard is None:
-            prepare_numba_cache()
             self._shard = self._make_shard(self._suite)
         return self._shard.run(block)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from orchestrator.backend import RunSettings, connected
 from orchestrator.journal import Journal
 from orchestrator.outcome import JOURNAL
 from orchestrator.plan import Plan, blocks, make_plan
@@ -84,7 +85,7 @@ def simulate_entry(
         cells = plan.score_cells(controller)
         done = journal.cells(cell.key for cell in cells)
         missing = [cell for cell in cells if cell.key not in done]
-        _run(plan.suite, missing, journal, results / PARTS, progress)
+        _run(plan, missing, journal, results / PARTS, progress)
         rows = journal.cells(cell.key for cell in cells)
         digest = journal.digest(rows)
     found = _summary(plan.suite, name, [rows[cell.key] for cell in cells])
@@ -134,11 +135,9 @@ def _with_runs(plan: Plan, runs: int | None) -> Plan:
     return replace(plan, suite=replace(plan.suite, splits=splits))
 
 
-def _run(suite: SuiteDefinition, cells: Sequence[Cell], journal: Journal, parts: Path, progress: Progress) -> None:
+def _run(plan: Plan, cells: Sequence[Cell], journal: Journal, parts: Path, progress: Progress) -> None:
     if not cells:
         return
-    from orchestrator.pool import InProcessPool
-    from orchestrator.shard import Shard
     from orchestrator.tables import rows, write_part
 
     progress.wave("simulate", len(cells))
@@ -147,7 +146,8 @@ def _run(suite: SuiteDefinition, cells: Sequence[Cell], journal: Journal, parts:
         journal.put_cells(rows(table), write_part(table, parts))
         progress.advance(len(block.cells))
 
-    InProcessPool(lambda: Shard(suite)).run(blocks(cells, 1), keep)
+    with connected(plan, RunSettings(in_process=True), progress) as backend:
+        backend.blocks(blocks(cells, 1, plan.block_cells), keep)
 
 
 def _summary(suite: SuiteDefinition, name: str, rows: Sequence[CellRow]) -> dict[str, Any]:

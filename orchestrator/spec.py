@@ -21,6 +21,7 @@ from orchestrator.network_reader import ReadNetwork, read_network
 from orchestrator.spec_checks import objections, structural_templates
 from orchestrator.spec_faults import CROSS_CHECK, spec_faults
 from orchestrator.spec_files import with_files
+from orchestrator.work import ENGINES
 from orchestrator.yaml_reader import dump, parse, read_text
 from sim_core.catalogue import ARCHETYPES, LIFETIMES, MOST_LIVES
 from sim_core.control import LEVERS
@@ -206,6 +207,7 @@ class ExperimentSpec(_Part):
     reference: Name
     entries: Annotated[tuple[Entry, ...], Listed, Field(min_length=1, max_length=500)]
     statistics: Statistics = Statistics()
+    engine: Annotated[str, _one_of("engine", ENGINES)] = "kernel"
 
     @model_validator(mode="before")
     @classmethod

@@ -88,7 +88,9 @@ class _Sweep:
         if missing:
             self.progress.wave(wave, len(missing))
             backend = self.backend()
-            backend.blocks(blocks(missing, backend.workers), self._on_table)
+            # A scenario takes some time to compile, so its cells go to as few shards as may be.
+            missing.sort(key=lambda cell: cell.scenario)
+            backend.blocks(blocks(missing, backend.workers, self.plan.block_cells), self._on_table)
         return self.journal.cells(distinct) if missing else done
 
     def _on_table(self, block: Block, table: "pa.Table") -> None:
@@ -136,7 +138,7 @@ def run_sweep(spec: ExperimentSpec, results: Path, *, settings: RunSettings, pro
         if journal.get_note(f"started_ms/{spec.name}") is None:
             journal.put_note(f"started_ms/{spec.name}", time.time_ns() // 1_000_000)
         _write_inputs(spec, plan, results)
-        backend = LazyBackend(plan.suite, settings, stack)
+        backend = LazyBackend(plan, settings, stack, progress)
         sweep = _Sweep(plan=plan, journal=journal, parts=results / PARTS, progress=progress, backend=backend)
         sweep.search()
         chosen = sweep.choose()

@@ -21,7 +21,7 @@ from ray.tune.error import TuneError
 
 from orchestrator.pool import ActorPool, InProcessPool, tables_in_order
 from orchestrator.records import CandidateValue, Generation
-from orchestrator.runtime import environment, prepare_numba_cache
+from orchestrator.runtime import environment
 from orchestrator.shard_actor import BlockRunner
 from orchestrator.work import SearchJob
 from sim_core.errors import InfrastructureError, IntegrityError, JournalConflictError
@@ -156,7 +156,6 @@ class SearchTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Fetch the work. The search itself starts with the first step, where its errors are carried home."""
-        prepare_numba_cache()
         self._work: _Work = ray.get(config["work"])
         self._pool: InProcessPool | ActorPool | None = None
         self._begin(config)

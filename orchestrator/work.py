@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from sim_core.control import ControllerRecord
 
+ENGINES = ("kernel", "numpy")  # what computes a run: compiled code, or the text of the model that it must equal
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:

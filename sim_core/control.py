@@ -71,10 +71,15 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """What a controller sets for one review epoch, in [0, 1]: targets (3, nodes, B), levers (levers, B)."""
+    """What a controller sets for one review epoch, in [0, 1]: targets (3, nodes, B), levers (levers, B).
+
+    flows: for tests, (F, B): what to do in each period of the epoch, in units or kg, instead of what targets and levers
+    that steer flows would ask for, as far as stock, capacity and law allow. Rows: sim_core.engine.flows.
+    """
 
     targets: NDArray[np.float64]
     levers: NDArray[np.float64]
+    flows: NDArray[np.float64] | None = None
 
 
 class Controller(Protocol):

@@ -80,9 +80,7 @@ class Ledger:
 
     def open_period(self, t: int) -> None:
         """Set the discount weight of period t: 0 in warm-up and run-out."""
-        since = t - self._suite.warm_up
-        self._scored = float(0 <= since < self._suite.scored)
-        self._weight = self._scored * (1.0 + self._suite.discount_rate) ** (-since / MONTHS_PER_YEAR)
+        self._weight, self._scored = discount_weight(self._suite, t)
 
     @property
     def scored(self) -> bool:
@@ -103,3 +101,10 @@ class Ledger:
         for account in Account:
             total = total + self.money[account]
         return total
+
+
+def discount_weight(suite: SuiteDefinition, t: int) -> tuple[float, float]:
+    """Return the discount weight of period t and whether it is scored: both 0 in warm-up and run-out."""
+    since = t - suite.warm_up
+    scored = float(0 <= since < suite.scored)
+    return scored * (1.0 + suite.discount_rate) ** (-since / MONTHS_PER_YEAR), scored

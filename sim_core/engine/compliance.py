@@ -225,7 +225,8 @@ def _pick(indices: tuple[int, ...]) -> slice | list[int]:
 
 
 def _read(name: str, register: Register) -> Array:
-    return _DERIVED[name](register) if name in _DERIVED else register[name]
+    """Return a register, or one that follows from others unless it is there itself: of past months it is."""
+    return register[name] if name in register else _DERIVED[name](register)
 
 
 _DERIVED: Mapping[str, Callable[[Register], Array]] = {

@@ -15,7 +15,10 @@ from sim_core.network import LaneGroup, NodeKind
 
 
 def order(p: Period) -> None:
-    """Place and fill all orders of the period."""
+    """Place and fill all orders of the period; what flows move needs no order, and orders under way lapse."""
+    if p.settings.flow("goods") is not None:
+        for line in p.state.requests.values():
+            line.take(p.t)
     _transfer(p)
     _order_goods(p)
     if any(p.layout.lanes[group].count for group in (LaneGroup.VIRGIN, LaneGroup.EXTERNAL)):
@@ -31,26 +34,33 @@ def _warehouse_target(p: Period) -> Array:
 
 
 def _transfer(p: Period) -> None:
-    """Move surplus stock between neighbouring warehouses where the lateral-transfer lever is on."""
+    """Move surplus stock between neighbouring warehouses where the lateral-transfer lever is on, or by its flow."""
     lanes = p.layout.lanes[LaneGroup.LATERAL]
-    lever = p.settings.lever("lateral_transfer")
-    if not lanes.count or not lever.any():
+    lever, chosen = p.settings.lever("lateral_transfer"), p.settings.flow("transfer")
+    if not lanes.count or (chosen is None and not lever.any()):
         return
-    plants = p.layout.plants
+    stock = p.state.goods[p.layout.plants :]
+    sent = _balanced(p, lever) if chosen is None else p.within(LaneGroup.LATERAL, chosen, stock.sum(axis=2))
+    sent = _limit(p, LaneGroup.LATERAL, sent)
+    out = p.wanted_from(LaneGroup.LATERAL, sent)
+    mix = stock * portion(np.ones_like(out), stock.sum(axis=2))[:, :, None]
+    flow = sent[:, :, None] * mix[lanes.sender]
+    stock -= np.minimum(stock, out[:, :, None] * mix)
+    p.state.pipes[LaneGroup.LATERAL].send(p.t, flow)
+    p.took("transfer", flow)
+    p.ship(LaneGroup.LATERAL, flow.sum(axis=2))
+    p.pay(Account.TRANSPORT, flow.sum(axis=2) * p.layout.value("lateral.cost"))
+
+
+def _balanced(p: Period, lever: Array) -> Array:
+    """Return what lateral lanes bring from stock above S to warehouses below it, (E, P, B)."""
+    lanes, plants = p.layout.lanes[LaneGroup.LATERAL], p.layout.plants
     target = _warehouse_target(p)
     need = np.maximum(0.0, target - goods_position(p)[plants:])
     neighbours = lanes.to_receiver @ np.ones(lanes.count)
     asked = lever * need[lanes.receiver] / neighbours[lanes.receiver][:, None, None]
     surplus = np.maximum(0.0, p.state.goods[plants:].sum(axis=2) - target)
-    sent = _limit(p, LaneGroup.LATERAL, asked * ratio(surplus, p.wanted_from(LaneGroup.LATERAL, asked))[lanes.sender])
-    out = p.wanted_from(LaneGroup.LATERAL, sent)
-    stock = p.state.goods[plants:]
-    mix = stock * portion(np.ones_like(out), stock.sum(axis=2))[:, :, None]
-    flow = sent[:, :, None] * mix[lanes.sender]
-    stock -= np.minimum(stock, out[:, :, None] * mix)
-    p.state.pipes[LaneGroup.LATERAL].send(p.t, flow)
-    p.ship(LaneGroup.LATERAL, flow.sum(axis=2))
-    p.pay(Account.TRANSPORT, flow.sum(axis=2) * p.layout.value("lateral.cost"))
+    return p.within(LaneGroup.LATERAL, asked, surplus)
 
 
 def _order_goods(p: Period) -> None:
@@ -60,11 +70,16 @@ def _order_goods(p: Period) -> None:
     """
     layout = p.layout
     lanes, plants = layout.lanes[LaneGroup.GOODS], layout.plants
+    p.state.owed = np.zeros_like(p.state.owed)
+    chosen, bought = p.settings.flow("goods"), p.settings.flow("purchase")
+    if chosen is not None and bought is not None:
+        _fill_goods(p, chosen)
+        _fill_purchases(p, bought)
+        return
     target = _warehouse_target(p)
     position = goods_position(p)
     requests = np.zeros((lanes.count, *position.shape[1:]))
     late = _late_requests(p, LaneGroup.GOODS)
-    p.state.owed = np.zeros_like(p.state.owed)
     for level in range(int(layout.level.max(initial=0)) + 1):
         here = layout.level == level
         due = here[lanes.sender]
@@ -104,6 +119,7 @@ def _fill_goods(p: Period, requests: Array) -> Array:
     flow = sent[:, :, None] * mix[lanes.sender]
     stock -= np.minimum(stock, out[:, :, None] * mix)
     p.state.pipes[LaneGroup.GOODS].send(p.t, flow)
+    p.took("goods", flow)
     p.ship(LaneGroup.GOODS, flow.sum(axis=2))
     p.state.owed += (wanted - out)[: p.layout.plants]
     return wanted
@@ -121,18 +137,23 @@ def _limit(p: Period, group: LaneGroup, sent: Array) -> Array:
 def _buy_goods(p: Period, gap: Array) -> None:
     """Buy goods in from outside where warehouses have a supplier of goods; gap: (W, P, B)."""
     lanes = p.layout.lanes[LaneGroup.PURCHASE]
+    if lanes.count:
+        _fill_purchases(p, _send_requests(p, LaneGroup.PURCHASE, lanes.share[:, None, None] * gap[lanes.receiver]))
+
+
+def _fill_purchases(p: Period, requests: Array) -> None:
+    """Ship what is asked of suppliers of goods, (E, P, B), up to their capacity and where imports are legal."""
+    lanes, rates = p.layout.lanes[LaneGroup.PURCHASE], p.layout.rates
     if not lanes.count:
         return
-    requests = _send_requests(p, LaneGroup.PURCHASE, lanes.share[:, None, None] * gap[lanes.receiver])
-    wanted = p.wanted_from(LaneGroup.PURCHASE, requests)
-    rates = p.layout.rates
     able = rates.goods_supplier[:, :, None] * p.terms.supplier_available[:, None]
-    sent = _limit(p, LaneGroup.PURCHASE, requests * ratio(able, wanted)[lanes.sender])
+    sent = _limit(p, LaneGroup.PURCHASE, p.within(LaneGroup.PURCHASE, requests, able))
     overseas = lanes.overseas[:, None, None]
     sent = sent * (1.0 - overseas * (1.0 - p.terms.import_goods_legal))
     flow = np.zeros((*sent.shape[:2], p.layout.products.classes, sent.shape[-1]))
     flow[:, :, 0] = sent
     p.state.pipes[LaneGroup.PURCHASE].send(p.t, flow)
+    p.took("purchase", sent)
     p.ship(LaneGroup.PURCHASE, sent)
     cost = sent * rates.goods_price[lanes.sender][:, :, None]
     p.pay(Account.MATERIALS, cost)
@@ -142,22 +163,16 @@ def _buy_goods(p: Period, gap: Array) -> None:
 
 
 def _order_external(p: Period) -> Array:
-    """Buy recycled feed up to M times the announced duty over its lead time; return all recycled inbound, (n, M, B)."""
-    state, layout, pipe = p.state, p.layout, p.state.pipes[LaneGroup.EXTERNAL]
-    lanes = layout.lanes[LaneGroup.EXTERNAL]
-    hold = p.settings.lever("stock_ahead")
-    duty = (1.0 - hold) * p.terms.duty_soon + hold * p.terms.duty_ahead
-    due = (state.plant_forecast[:, :, None] * material_use(p) * duty).sum(axis=1)
-    usual = due * mean_lead(p, LaneGroup.EXTERNAL)[:, None, None]
-    secondary = state.pipes[LaneGroup.SECONDARY].inbound().sum(axis=2)
-    have = state.feed[:, :, RECYCLED].sum(axis=2) + secondary + pipe.inbound() + _on_order(p, LaneGroup.EXTERNAL)
-    asked = np.maximum(0.0, p.settings.level(M, layout.targets[NodeKind.PLANT], usual) - have)
-    requests = _send_requests(p, LaneGroup.EXTERNAL, lanes.share[:, None, None] * asked[lanes.receiver])
+    """Buy recycled feed from external markets, up to their capacity; return all recycled inbound, (n, M, B)."""
+    layout, pipe = p.layout, p.state.pipes[LaneGroup.EXTERNAL]
+    secondary = p.state.pipes[LaneGroup.SECONDARY].inbound().sum(axis=2)
+    flow = p.settings.flow("external")
+    requests = _ask_external(p, secondary) if flow is None else flow
     own = layout.rates.external[:, :, None]
     able = np.where(np.isnan(own), p.terms.external_capacity / max(1, len(own)), own)
-    sent = requests * ratio(able, p.wanted_from(LaneGroup.EXTERNAL, requests))[lanes.sender]
-    sent = _limit(p, LaneGroup.EXTERNAL, sent)
+    sent = _limit(p, LaneGroup.EXTERNAL, p.within(LaneGroup.EXTERNAL, requests, able))
     pipe.send(p.t, sent)
+    p.took("external", sent)
     p.ship(LaneGroup.EXTERNAL, sent.sum(axis=1))
     total = sent.sum(axis=0)
     p.entered += total
@@ -167,13 +182,51 @@ def _order_external(p: Period) -> Array:
     return secondary + pipe.inbound()
 
 
+def _ask_external(p: Period, secondary: Array) -> Array:
+    """Order up to M times the announced duty over its lead time; return the orders that reach markets, (E, M, B).
+
+    secondary: (n, M, B) recycled feed on its way from recyclers.
+    """
+    state, layout, pipe = p.state, p.layout, p.state.pipes[LaneGroup.EXTERNAL]
+    lanes = layout.lanes[LaneGroup.EXTERNAL]
+    hold = p.settings.lever("stock_ahead")
+    duty = (1.0 - hold) * p.terms.duty_soon + hold * p.terms.duty_ahead
+    due = (state.plant_forecast[:, :, None] * material_use(p) * duty).sum(axis=1)
+    usual = due * mean_lead(p, LaneGroup.EXTERNAL)[:, None, None]
+    have = state.feed[:, :, RECYCLED].sum(axis=2) + secondary + pipe.inbound() + _on_order(p, LaneGroup.EXTERNAL)
+    asked = np.maximum(0.0, p.settings.level(M, layout.targets[NodeKind.PLANT], usual) - have)
+    return _send_requests(p, LaneGroup.EXTERNAL, lanes.share[:, None, None] * asked[lanes.receiver])
+
+
 def _on_order(p: Period, group: LaneGroup) -> Array | float:
     """Return what receivers have ordered and senders don't know of yet, (n, ..., B)."""
     return p.state.requests[group].inbound() if group in p.state.requests else 0.0
 
 
 def _order_virgin(p: Period, recycled_inbound: Array) -> None:
-    """Order virgin feed up to S, less recycled feed on hand and inbound (held feed only up to its duty)."""
+    """Buy virgin feed from suppliers, up to their capacity, at normal speed or expedited."""
+    layout, pipe = p.layout, p.state.pipes[LaneGroup.VIRGIN]
+    usual, quick = p.settings.flow("virgin"), p.settings.flow("virgin_fast")
+    if usual is None or quick is None:
+        requests, fast = _ask_virgin(p, recycled_inbound), p.settings.lever("expedite")
+    else:
+        legal = 1.0 - layout.lanes[LaneGroup.VIRGIN].overseas[:, None, None] * (1.0 - p.terms.import_legal)
+        requests, fast = (usual + quick) * legal, portion(quick, usual + quick)
+    able = layout.rates.supplier[:, :, None] * p.terms.supplier_available[:, None]
+    sent = p.within(LaneGroup.VIRGIN, requests, able)
+    sent = _limit(p, LaneGroup.VIRGIN, sent * p.terms.virgin_open[:, None])
+    _pay_virgin(p, sent, fast)
+    months = int(layout.common("expedite.months"))
+    for name, part, sooner in (("virgin", sent * (1.0 - fast), 0), ("virgin_fast", sent * fast, months)):
+        p.took(name, part)
+        pipe.send(p.t, part, sooner=sooner)
+
+
+def _ask_virgin(p: Period, recycled_inbound: Array) -> Array:
+    """Order up to S, less recycled feed on hand and inbound (held feed only up to its duty).
+
+    Return the orders that reach suppliers, (E, M, B).
+    """
     state, layout, pipe = p.state, p.layout, p.state.pipes[LaneGroup.VIRGIN]
     lanes = layout.lanes[LaneGroup.VIRGIN]
     hold = p.settings.lever("stock_ahead")
@@ -189,13 +242,7 @@ def _order_virgin(p: Period, recycled_inbound: Array) -> None:
     recycled = np.minimum(recycled, target * (1.0 - hold * (1.0 - portion(due, need))))
     on_hand = state.feed[:, :, 0] + pipe.inbound() + _on_order(p, LaneGroup.VIRGIN)
     asked = np.maximum(0.0, target - on_hand - recycled)
-    requests = _send_requests(p, LaneGroup.VIRGIN, share * asked[lanes.receiver])
-    able = layout.rates.supplier[:, :, None] * p.terms.supplier_available[:, None]
-    sent = requests * ratio(able, p.wanted_from(LaneGroup.VIRGIN, requests))[lanes.sender]
-    sent = _limit(p, LaneGroup.VIRGIN, sent * p.terms.virgin_open[:, None])
-    _pay_virgin(p, sent)
-    pipe.send(p.t, sent * (1.0 - fast))
-    pipe.send(p.t, sent * fast, sooner=months)
+    return _send_requests(p, LaneGroup.VIRGIN, share * asked[lanes.receiver])
 
 
 def _virgin_share(p: Period) -> Array:
@@ -214,8 +261,11 @@ def _virgin_share(p: Period) -> Array:
     return share * portion(np.ones_like(whole), whole)[lanes.receiver]
 
 
-def _pay_virgin(p: Period, sent: Array) -> None:
-    """Pay for virgin material (E, M, B), its freight, expedition and the tariff of the day it leaves."""
+def _pay_virgin(p: Period, sent: Array, fast: Array) -> None:
+    """Pay for virgin material (E, M, B), its freight, expedition and the tariff of the day it leaves.
+
+    fast: the share that is expedited, (B,) or (E, M, B).
+    """
     layout, lanes = p.layout, p.layout.lanes[LaneGroup.VIRGIN]
     overseas = lanes.overseas[:, None, None]
     cost = sent * p.terms.virgin_price * (1.0 + layout.common("supplier.premium") * (1.0 - overseas))
@@ -223,8 +273,8 @@ def _pay_virgin(p: Period, sent: Array) -> None:
     p.pay(Account.TARIFF, cost * p.terms.tariff_departure * overseas)
     mass = sent.sum(axis=1)
     p.ship(LaneGroup.VIRGIN, mass)
-    faster = mass * (lanes.lead > 1)[:, None]
-    p.pay(Account.TRANSPORT, faster * p.settings.lever("expedite") * layout.common("expedite.cost"))
+    faster = mass * fast if fast.ndim == 1 else (sent * fast).sum(axis=1)
+    p.pay(Account.TRANSPORT, faster * (lanes.lead > 1)[:, None] * layout.common("expedite.cost"))
     total = sent.sum(axis=0)
     p.entered += total
     p.register["virgin"], p.register["imported"] = total, (sent * overseas).sum(axis=0)

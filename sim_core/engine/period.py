@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_core.engine.flows import FlowRecord
 from sim_core.engine.layout import Layout
 from sim_core.engine.pipeline import add_up
 from sim_core.engine.settings import Capacity, Settings, ratio
@@ -45,6 +46,7 @@ class Period:
     recovered: Array
     sold_off: Array
     trace: Trace | None = None
+    record: FlowRecord | None = None
     material_use: Array | None = None  # (P, M, 1), once it was asked for; see sim_core.engine.production
     register: dict[str, Array] = field(default_factory=dict)
 
@@ -52,6 +54,16 @@ class Period:
         """Add to the trace, if one is kept: amount (..., B), summed."""
         if self.trace is not None:
             self.trace.add(name, self.t, total_of(amount))
+
+    def chosen(self, name: str, rule: Array) -> Array:
+        """Return what a decision asks for, (*shape, B): the control's flow, or what the rule says without one."""
+        flow = self.settings.flow(name)
+        return rule if flow is None else flow
+
+    def took(self, name: str, amount: Array) -> None:
+        """Add what a decision moved, (*shape, B) or (n, P, C, B) by class, to the record, if one is kept."""
+        if self.record is not None:
+            self.record.add(name, self.t, amount)
 
     def pay(self, account: Account, amount: Array) -> None:
         """Book a cost of this period, EUR, (..., B), summed."""
@@ -128,6 +140,10 @@ class Period:
         """Add lane requests (E, ..., B) up at the senders."""
         return add_up(self.layout.lanes[group].to_sender, wanted)
 
+    def within(self, group: LaneGroup, asked: Array, stock: Array) -> Array:
+        """Cut what lanes ask for, (E, ..., B), to what their senders have, (n, ..., B), in proportion."""
+        return asked * ratio(stock, self.wanted_from(group, asked))[self.layout.lanes[group].sender]
+
     def draw(self, stock: Array, amount: Array) -> Array:
         """Take an amount (n, P, B) out of a stock (n, P, C, B), classes in proportion; return what was taken."""
         taken = stock * ratio(amount, stock.sum(axis=2))[:, :, None]
@@ -145,6 +161,7 @@ def begin(
     capacity: Capacity,
     ledger: Ledger,
     trace: Trace | None = None,
+    record: FlowRecord | None = None,
 ) -> Period:
     """Return a period before any of its steps: nothing has moved, the registers are empty."""
     cells = terms.carbon_price.shape[-1]
@@ -164,6 +181,7 @@ def begin(
         recovered=np.zeros(kilograms),
         sold_off=np.zeros(kilograms),
         trace=trace,
+        record=record,
         register={
             "emissions": np.zeros(cells),
             **{name: np.zeros(units) for name in _UNITS_BY_PRODUCT},

@@ -48,6 +48,10 @@ class Pipeline:
         """Take what arrives in period t, added up at receivers: (n, *cargo, B)."""
         return add_up(self.lanes.to_receiver, self.take(t))
 
+    def arriving(self, t: int) -> NDArray[np.float64]:
+        """Return what will arrive on each lane in period t, which is no further off than the longest lead time."""
+        return self._slots[t % self._ring]
+
     def on_lanes(self) -> NDArray[np.float64]:
         """Return what is in transit on each lane: (E, *cargo, B), to be read only."""
         found = self._on_lanes

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sim_core.engine.layout import ORIGINS
+from sim_core.engine.layout import ORIGINS, Layout
 from sim_core.engine.period import Array, Period
 from sim_core.engine.pipeline import add_up
 from sim_core.engine.recycling import sell_material
@@ -16,10 +16,10 @@ RECYCLED = slice(1, len(ORIGINS))
 _SCRAP_YEARS = (2025.0, 2030.0)  # production scrap falls between them
 
 
-def scrap_share(p: Period) -> Array:
+def scrap_share(layout: Layout, t: int) -> Array:
     """Return production scrap per unit of gross output, (P, 1): falls from 2025 to 2030, then stays."""
-    first, last = p.layout.value("scrap.2025"), p.layout.value("scrap.2030")
-    year = (parse_month(p.layout.suite.start) + p.t) / MONTHS_PER_YEAR
+    first, last = layout.value("scrap.2025"), layout.value("scrap.2030")
+    year = (parse_month(layout.suite.start) + t) / MONTHS_PER_YEAR
     start, end = _SCRAP_YEARS
     return first + (last - first) * min(1.0, max(0.0, (year - start) / (end - start)))
 
@@ -27,7 +27,7 @@ def scrap_share(p: Period) -> Array:
 def material_use(p: Period) -> Array:
     """Return the material put in per unit of good output, (P, M, 1) kg: the bill of materials and its scrap."""
     if p.material_use is None:
-        p.material_use = p.layout.products.bom[:, :, None] / (1.0 - scrap_share(p))[:, :, None]
+        p.material_use = p.layout.products.bom[:, :, None] / (1.0 - scrap_share(p.layout, p.t))[:, :, None]
     return p.material_use
 
 
@@ -39,13 +39,16 @@ def produce(p: Period) -> None:
     usual = state.plant_forecast
     target = p.settings.level(S, layout.targets[NodeKind.PLANT], usual)
     position = goods_position(p)[:plants] - state.owed
-    wanted = np.maximum(0.0, target - position) * p.terms.production_legal
+    wanted = p.chosen("produce", np.maximum(0.0, target - position)) * p.terms.production_legal
     capacity = layout.rates.production[:, :, None] * p.terms.plant_available[:, None]
     made = _within_feed(p, np.minimum(wanted, capacity))
     used = made[:, :, None] * material_use(p)
-    recycled = _use_feed(p, used)
+    flow = p.settings.flow("recycled")
+    recycled = _use_feed(p, used) if flow is None else _use_chosen_feed(p, used, flow)
+    p.took("produce", made)
+    p.took("recycled", recycled)
     state.goods[:plants, :, 0] += made
-    scrap = scrap_share(p)
+    scrap = scrap_share(layout, p.t)
     gross = made / (1.0 - scrap)
     p.send_product(LaneGroup.SCRAP, gross - made)
     p.made += gross.sum(axis=0)
@@ -111,16 +114,45 @@ def _use_feed(p: Period, used: Array) -> Array:
     return given[:, :, :, None] * mix[:, None]
 
 
+def _use_chosen_feed(p: Period, used: Array, flow: Array) -> Array:
+    """Take feed for production by a flow, (plants, P, M, 3, B): at most what is used and what is there of each origin.
+
+    Where virgin feed is too little for the rest, recycled feed makes up for it, products and origins in proportion.
+    Return the recycled part.
+    """
+    feed = p.state.feed
+    recycled = flow * ratio(used, flow.sum(axis=3))[:, :, :, None]
+    recycled = recycled * ratio(feed[:, :, RECYCLED], recycled.sum(axis=1))[:, None]
+    rest = np.maximum(0.0, used - recycled.sum(axis=3))
+    left = np.maximum(0.0, feed[:, :, RECYCLED] - recycled.sum(axis=1))
+    needed, have = rest.sum(axis=1), left.sum(axis=2)
+    missing = np.maximum(0.0, needed - feed[:, :, 0])
+    recycled = recycled + (
+        (rest * portion(missing, needed)[:, None])[:, :, :, None]
+        * (left * portion(np.ones_like(have), have)[:, :, None])[:, None]
+    )
+    feed[:, :, RECYCLED] = np.maximum(0.0, feed[:, :, RECYCLED] - recycled.sum(axis=1))
+    feed[:, :, 0] = np.maximum(0.0, feed[:, :, 0] - np.maximum(0.0, used.sum(axis=1) - recycled.sum(axis=(1, 3))))
+    return recycled
+
+
 def _sell_surplus(p: Period) -> None:
     """Sell recycled feed above U, in years of expected use, where a plant has a lane to the external market."""
     lanes = p.layout.lanes[LaneGroup.SURPLUS]
     if not lanes.count:
         return
-    have = p.state.feed[:, :, RECYCLED].sum(axis=2)
-    year = MONTHS_PER_YEAR * monthly_need(p)
-    kept = p.settings.level(U, p.layout.targets[NodeKind.PLANT], year)
-    surplus = np.maximum(0.0, have - kept) * lanes.served[:, None, None]
-    p.state.feed[:, :, RECYCLED] *= (1.0 - np.minimum(1.0, portion(surplus, have)))[:, :, None]
+    feed, flow = p.state.feed[:, :, RECYCLED], p.settings.flow("sell_feed")
+    if flow is None:
+        have = feed.sum(axis=2)
+        year = MONTHS_PER_YEAR * monthly_need(p)
+        kept = p.settings.level(U, p.layout.targets[NodeKind.PLANT], year)
+        surplus = np.maximum(0.0, have - kept) * lanes.served[:, None, None]
+        share = np.minimum(1.0, portion(surplus, have))[:, :, None]
+    else:
+        share = ratio(flow, feed) * lanes.served[:, None, None, None]
+        surplus = (feed * share).sum(axis=2)
+    p.took("sell_feed", feed * share)
+    feed *= 1.0 - share
     p.ship(LaneGroup.SURPLUS, p.spread(LaneGroup.SURPLUS, surplus.sum(axis=1)))
     sell_material(p, surplus.sum(axis=0))
 

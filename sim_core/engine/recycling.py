@@ -19,8 +19,8 @@ def recycle(p: Period) -> None:
     feed[:, :, 1] += p.arrive(LaneGroup.SCRAP)
     stock = feed.sum(axis=2)
     capacity = _capacity(p)
-    usable = capacity * p.settings.share(NodeKind.RECYCLER, M)
-    routed = _choose_routes(p, p.mass(stock), usable) / layout.products.mass[:, None]
+    routed = _choose_routes(p, p.mass(stock), capacity) / layout.products.mass[:, None]
+    p.took("route", routed)
     processed = routed.sum(axis=0)
     origin = feed * portion(np.ones_like(stock), stock)[:, :, None]
     won = _win(p, routed, origin)
@@ -44,9 +44,13 @@ def _capacity(p: Period) -> Array:
     return lines * p.terms.recycler_available
 
 
-def _choose_routes(p: Period, mass: Array, usable: Array) -> Array:
+def _choose_routes(p: Period, mass: Array, capacity: Array) -> Array:
     """Return the feed of each route in kg, (Q, Y, P, B); with alternative_route on, the best recovery first."""
     order = range(len(p.layout.products.routes))
+    flow = p.settings.flow("route")
+    if flow is not None:
+        return route(p, mass, capacity, order, p.mass(flow))
+    usable = capacity * p.settings.share(NodeKind.RECYCLER, M)
     choice = p.settings.lever("alternative_route")
     usual = route(p, mass, usable, order)
     if not choice.any():
@@ -54,11 +58,12 @@ def _choose_routes(p: Period, mass: Array, usable: Array) -> Array:
     return (1.0 - choice) * usual + choice * route(p, mass, usable, order[::-1])
 
 
-def route(p: Period, mass: Array, usable: Array, order: Sequence[int]) -> Array:
+def route(p: Period, mass: Array, usable: Array, order: Sequence[int], most: Array | None = None) -> Array:
     """Return the feed of each route, (Q, Y, P, B) kg.
 
     Routes take in order what is left of feed (Y, P, B) and of their line (lines, Y, B), products in proportion, where
-    they are legal; what leaves the jurisdiction keeps to the quota, the sites in proportion.
+    they are legal, up to `most` (Q, Y, P, B) where it is given; what leaves the jurisdiction keeps to the quota, the
+    sites in proportion.
     """
     products = p.layout.products
     open_to = p.terms.route_legal * products.offered[:, :, None]
@@ -67,7 +72,7 @@ def route(p: Period, mass: Array, usable: Array, order: Sequence[int]) -> Array:
     flows = np.zeros((len(products.routes), *mass.shape))
     for q in order:
         line = products.route_line[q]
-        wanted = left * open_to[q]
+        wanted = (left if most is None else np.minimum(left, most[q])) * open_to[q]
         if products.exported[q]:
             wanted = wanted * ratio(quota, wanted.sum(axis=0))
         total = wanted.sum(axis=1)
@@ -124,12 +129,15 @@ def _book(p: Period, routed: Array, origin: Array, won: Array) -> None:
 def _dispose(p: Period, capacity: Array) -> None:
     """Landfill, where it is legal, the feed above the keep-up-to level, in months of capacity (Y, B) kg."""
     feed = p.state.recycler_feed
-    mass = p.mass(feed.sum(axis=2)).sum(axis=1)
+    stock = feed.sum(axis=2)
+    mass = p.mass(stock).sum(axis=1)
     kept = p.settings.level(U, p.layout.targets[NodeKind.RECYCLER], capacity)
-    share = ratio(np.maximum(0.0, mass - kept), mass)
-    dumped = feed * share[:, None, None] * p.terms.landfill_legal[:, None]
+    flow = p.settings.flow("landfill")
+    share = ratio(np.maximum(0.0, mass - kept), mass)[:, None] if flow is None else ratio(flow, stock)
+    dumped = feed * share[:, :, None] * p.terms.landfill_legal[:, None]
     feed -= dumped
     amount = dumped.sum(axis=2)
+    p.took("landfill", amount)
     p.ship(LaneGroup.DISPOSAL, p.spread(LaneGroup.DISPOSAL, amount))
     total = amount.sum(axis=0)
     kilograms = p.mass(total)

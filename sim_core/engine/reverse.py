@@ -51,13 +51,15 @@ def consolidate(p: Period) -> None:
     stock = state.collected.sum(axis=2)
     capacity = layout.rates.collection[:, :, None] + p.capacity.added(NodeKind.COLLECTOR, p.t)
     keep = p.settings.level(U, layout.targets[NodeKind.COLLECTOR], state.returns_forecast)
-    amount = np.minimum(capacity, np.maximum(0.0, stock - keep))
+    amount = np.minimum(capacity, p.chosen("collect", np.maximum(0.0, stock - keep)))
     lanes = layout.lanes[LaneGroup.CORES]
     if lanes.limited:
         room = np.full(amount.shape[0], np.inf)
         np.minimum.at(room, lanes.sender, lanes.limit / np.where(lanes.share > 0.0, lanes.share, 1.0))
         amount = amount * ratio(np.broadcast_to(room[:, None, None], amount.shape), amount.sum(axis=1, keepdims=True))
-    p.send_product(LaneGroup.CORES, p.draw(state.collected, amount))
+    shipped = p.draw(state.collected, amount)
+    p.took("collect", shipped)
+    p.send_product(LaneGroup.CORES, shipped)
 
 
 def _bring_in(p: Period, units: Array) -> None:
@@ -71,21 +73,35 @@ def inspect(p: Period) -> None:
     state, layout, value = p.state, p.layout, p.layout.value
     state.queue += p.arrive(LaneGroup.CORES)
     capacity = np.broadcast_to(layout.rates.inspection[:, :, None], state.queue.sum(axis=2).shape)
-    inspected = p.draw(state.queue, capacity)
+    inspected = p.draw(state.queue, np.minimum(capacity, p.chosen("inspect", capacity)))
+    p.took("inspect", inspected)
     premium = p.settings.lever("premium_inspection")
     cost = layout.rates.inspection_cost[:, :, None] + value("inspection.premium_cost") * premium
     p.pay(Account.COLLECTION, inspected.sum(axis=2) * cost)
     share = layout.products.grade_share[:, :, :, None]
     moved = value("inspection.premium_shift")[:, :, None] * premium * share[:, C]
     again = layout.products.again[:, :, None]
-    offer = p.settings.share(NodeKind.INSPECTION, M)[:, None, None]
-    as_is = inspected * share[:, A] * again * offer * layout.lanes[LaneGroup.REUSE].served[:, None, None, None]
+    as_is = _as_is(p, inspected * share[:, A] * again)
     fit = inspected * (share[:, A] + share[:, B] + moved) * again - as_is
-    taken = _repurpose(p, (inspected * (share[:, C] - moved)).sum(axis=2) * offer[:, :, 0])
+    taken = _repurpose(p, (inspected * (share[:, C] - moved)).sum(axis=2))
     reusable = _reuse(p, as_is)
     rest = inspected.sum(axis=2) - reusable - fit.sum(axis=2) * _reman_served(p) - taken
     p.send_product(LaneGroup.REMAN_FEED, fit * _reman_served(p)[:, :, None])
     p.send_product(LaneGroup.RECYCLE_FEED, np.maximum(0.0, rest))
+
+
+def _offered(p: Period) -> Array:
+    """Return the share of what is fit for it that inspection offers for reuse and to second life, (I, 1, B)."""
+    return p.settings.share(NodeKind.INSPECTION, M)[:, None]
+
+
+def _as_is(p: Period, fit: Array) -> Array:
+    """Return the units that are taken for reuse as they are, of those that are fit for it, (I, P, C, B)."""
+    fit = fit * p.layout.lanes[LaneGroup.REUSE].served[:, None, None, None]
+    flow = p.settings.flow("reuse")
+    units = fit * (_offered(p) if flow is None else ratio(flow, fit.sum(axis=2)))[:, :, None]
+    p.took("reuse", units)
+    return units
 
 
 def _reman_served(p: Period) -> Array:
@@ -123,13 +139,18 @@ def _promote(units: Array, to: Callable[[int], int]) -> Array:
     return after
 
 
-def _repurpose(p: Period, offered: Array) -> Array:
+def _repurpose(p: Period, fit: Array) -> Array:
     """Offer grade C to the second-life markets, which take up to their demand; return what they took, (I, P, B)."""
     state, value, lanes = p.state, p.layout.value, p.layout.lanes[LaneGroup.REPURPOSE]
-    asked = p.spread(LaneGroup.REPURPOSE, offered)
+    flow = p.settings.flow("repurpose")
+    if flow is None:
+        asked = p.spread(LaneGroup.REPURPOSE, fit * _offered(p))
+    else:
+        asked = p.within(LaneGroup.REPURPOSE, flow, fit)
     room = p.layout.rates.second_life[:, :, None]
     served = ratio(room, add_up(lanes.to_receiver, asked))
     given = asked * served[lanes.receiver]
+    p.took("repurpose", given)
     leaving = state.second_life * np.minimum(1.0, 1.0 / (MONTHS_PER_YEAR * value("second_life.years")))
     returns = p.layout.lanes[LaneGroup.SECOND_LIFE_RETURNS]
     back = leaving * value("second_life.collection") * returns.served[:, None, None]
@@ -168,7 +189,8 @@ def remanufacture(p: Period) -> None:
     capacity = layout.rates.reman[:, :, None] + p.capacity.added(NodeKind.REMANUFACTURER, p.t)
     capacity = capacity * p.terms.remanufacturer_available[:, None]
     gap, position = _serviceable_gap(p)
-    used = p.draw(state.cores, np.minimum(np.minimum(gap, capacity), stock))
+    used = p.draw(state.cores, np.minimum(np.minimum(p.chosen("remanufacture", gap), capacity), stock))
+    p.took("remanufacture", used)
     easy = state.use.easy_share[None, :, None] * layout.value("disassembly.reman_gain")[:, :, None]
     gain = np.minimum(1.0, layout.value("reman.yield")[:, :, None] * (1.0 + easy))
     made = _promote(used * gain * layout.products.again[:, :, None], remanufactured)
@@ -176,8 +198,9 @@ def remanufacture(p: Period) -> None:
     stock = state.cores.sum(axis=2)
     kept = p.settings.level(U, layout.targets[NodeKind.REMANUFACTURER], capacity)
     kept = np.where(layout.rates.total_u[:, None, None] > 0.0, kept - position - good, kept)
-    surplus = np.minimum(stock, np.maximum(0.0, stock - kept))
+    surplus = np.minimum(stock, p.chosen("reman_surplus", np.maximum(0.0, stock - kept)))
     p.draw(state.cores, surplus)
+    p.took("reman_surplus", surplus)
     p.send_product(LaneGroup.REMAN_GOODS, made)
     p.send_product(LaneGroup.REJECTS, np.maximum(0.0, processed - good) + surplus + excess)
     total = good.sum(axis=0)

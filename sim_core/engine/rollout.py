@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sim_core.control import Controller, Observation
 from sim_core.engine.books import BalanceCheck, Holdings, book_opening, book_terminal, hold, take_stock
 from sim_core.engine.compliance import ComplianceBook, Settlement
+from sim_core.engine.flows import FlowRecord
 from sim_core.engine.layout import Layout
 from sim_core.engine.orders import order
 from sim_core.engine.period import Array, Period, begin
@@ -51,7 +52,8 @@ def simulate(
 class Simulation:
     """B cells under way: `advance` moves them on, `inject` changes the law between two periods.
 
-    t: the next period. state, ledger: as they stand at its start. trace: series by period, if asked for.
+    t: the next period. state, ledger: as they stand at its start. trace: series by period, record: flows by period, if
+    asked for.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Simulation:
         labels: list[str],
         *,
         trace: bool = False,
+        record: bool = False,
     ) -> None:
         """Start a batch.
 
@@ -79,6 +82,7 @@ class Simulation:
         self.state: State = initial_state(layout, self._table.at(0).demand)
         self.ledger = Ledger(layout.suite, len(rows))
         self.trace = Trace(layout.suite.periods, len(rows)) if trace else None
+        self.record = FlowRecord(layout, len(rows)) if record else None
         self._capacity = Capacity(layout, len(rows))
         self._compliance = ComplianceBook(layout.obligations, layout.suite, plants=layout.plants, cells=len(rows))
         self._settings: Settings | None = None
@@ -143,6 +147,7 @@ class Simulation:
             capacity=self._capacity,
             ledger=self.ledger,
             trace=self.trace,
+            record=self.record,
         )
 
 

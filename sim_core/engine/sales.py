@@ -15,7 +15,7 @@ def sell(p: Period) -> None:
     lanes = layout.lanes[LaneGroup.SALES]
     demand = p.terms.demand
     owed = demand + state.backlog
-    asked = lanes.share[:, None, None] * owed[lanes.receiver]
+    asked = _asked(p, owed)
     if lanes.limited:
         asked = asked * ratio(lanes.limit[:, None], asked.sum(axis=1))[:, None]
     wanted = p.wanted_from(LaneGroup.SALES, asked)
@@ -26,10 +26,20 @@ def sell(p: Period) -> None:
     sold = portion(asked, wanted[lanes.sender])[:, :, None] * leaving[lanes.sender]
     p.ship(LaneGroup.SALES, sold.sum(axis=2))
     at_market = add_up(lanes.to_receiver, sold)
-    served = add_up(lanes.to_receiver, (sold * health).sum(axis=2))
+    by_lane = (sold * health).sum(axis=2)
+    served = add_up(lanes.to_receiver, by_lane)
+    p.took("sell", by_lane)
     _book_short(p, np.maximum(0.0, owed - served), demand, served)
     _use(p, at_market)
     _expect(p, demand)
+
+
+def _asked(p: Period, owed: Array) -> Array:
+    """Return what each lane is asked for of what markets are owed, (K, P, B): its share, or the control's flow."""
+    lanes, flow = p.layout.lanes[LaneGroup.SALES], p.settings.flow("sell")
+    if flow is None:
+        return lanes.share[:, None, None] * owed[lanes.receiver]
+    return flow * ratio(owed, add_up(lanes.to_receiver, flow))[lanes.receiver]
 
 
 def _book_short(p: Period, short: Array, demand: Array, served: Array) -> None:

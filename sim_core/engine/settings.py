@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_core.control import Control
+from sim_core.engine.flows import flow_index
 from sim_core.engine.layout import Layout
 from sim_core.errors import ModelError
 from sim_core.network import NodeKind
@@ -12,6 +13,7 @@ from sim_core.units import MONTHS_PER_YEAR
 S, M, U = 0, 1, 2  # rows of Control.targets
 
 _NOTHING = 1e-200  # crumbs that a division by them would blow up
+MOST_FLOW = 1e100  # the largest flow that may be set: sums of some stay finite
 
 _INVEST = {
     "invest_recycler": NodeKind.RECYCLER,
@@ -37,6 +39,7 @@ class Settings:
         self._layout = layout
         self._control = control
         self._row = {name: i for i, name in enumerate(levers)}
+        self._flows = _blocks(layout, control.flows, cells)
 
     def level(self, target: int, nodes: NDArray[np.intp], usual: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return a target in units, (n, ..., B): a multiple of `usual` (n, ..., B), or the node's absolute number."""
@@ -59,6 +62,21 @@ class Settings:
         if name in self._row:
             return self._control.levers[self._row[name]]
         return np.zeros(self._control.levers.shape[-1])
+
+    def flow(self, name: str) -> NDArray[np.float64] | None:
+        """Return a block of the control's flows, (*shape, B); None where the rules decide."""
+        return self._flows.get(name)
+
+
+def _blocks(layout: Layout, flows: NDArray[np.float64] | None, cells: int) -> dict[str, NDArray[np.float64]]:
+    if flows is None:
+        return {}
+    index = flow_index(layout)
+    if flows.shape != (index.rows, cells):
+        raise ModelError(f"a controller set flows of shape {flows.shape}; this suite takes {(index.rows, cells)}")
+    if not bool(((flows >= 0.0) & (flows <= MOST_FLOW)).all()):
+        raise ModelError(f"a controller set flows that are not all numbers from 0 to {MOST_FLOW:g}")
+    return {name: index.block(flows, name) for name in index.blocks}
 
 
 class Capacity:
@@ -89,15 +107,21 @@ class Capacity:
 
     def annuity(self, t: int) -> NDArray[np.float64]:
         """Return what the added capacity costs in period t, EUR, (B,)."""
-        rate = (1.0 + self._layout.suite.discount_rate) ** (1.0 / MONTHS_PER_YEAR) - 1.0
-        factor = rate / (1.0 - (1.0 + rate) ** -self._life) if rate > 0 else 1.0 / self._life
-        # Interest for the time of building; the annuity's first payment falls a month after its present value.
-        factor *= (1.0 + rate) ** (self._build - 1.0)
+        factor = annuity_factor(self._layout)
         total = np.zeros_like(self._steps[NodeKind.RECYCLER][t])
         for kind in _INVEST.values():
             capex = self._layout.value(f"invest.{kind}.capex") * self._layout.value(f"invest.{kind}.step")
             total = total + factor * capex.sum() * self._steps[kind][t]
         return total
+
+
+def annuity_factor(layout: Layout) -> float:
+    """Return the monthly payment for each EUR of investment, at the suite's discount rate."""
+    build, life = int(layout.common("invest.build_months")), int(layout.common("invest.life_months"))
+    rate = (1.0 + layout.suite.discount_rate) ** (1.0 / MONTHS_PER_YEAR) - 1.0
+    factor = rate / (1.0 - (1.0 + rate) ** -life) if rate > 0 else 1.0 / life
+    # Interest for the time of building; the annuity's first payment falls a month after its present value.
+    return factor * (1.0 + rate) ** (build - 1.0)
 
 
 def ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """Terms: the exogenous numbers of one period for every cell, gathered from the scenarios of a batch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -78,6 +78,11 @@ class TermsTable:
         )
         self._announced_duty = ahead.max(axis=2)  # a material's highest over products
         self._announced_legal = np.any(np.stack([law.announced_route_legal for law in laws], axis=-1), axis=3)
+
+    @property
+    def paths(self) -> Mapping[str, Array]:
+        """All terms by name, (T, ..., scenarios)."""
+        return self._paths
 
     def at(self, t: int) -> Terms:
         """Return period t's terms."""

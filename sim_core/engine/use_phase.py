@@ -25,16 +25,14 @@ class UsePhase:
     def __init__(self, layout: Layout, start_demand: NDArray[np.float64]) -> None:
         """Start with what is left of past sales. start_demand: (K, P, B) of the first period, units."""
         suite, products = layout.suite, layout.products
-        merged, periods = suite.vintage_periods, suite.periods
+        merged = suite.vintage_periods
         shape = (start_demand.shape[0], len(products.archetypes), products.classes, start_demand.shape[-1])
         self._merged = merged
         self.durable = np.array([[float(a.lifetime != "none")] for a in products.archetypes])  # (P, 1)
-        self._head = _by_class(layout, lambda a, life: hazard(survival(a, life, np.arange(merged + 1.0))))
-        self._closed = _by_class(layout, lambda a, life: vintage_hazard(a, life, periods, merged))
-        at_once = _by_class(layout, lambda a, life: 1.0 - survival(a, life, np.zeros(1)))
-        self._at_once = at_once[0][:, :, None]  # (P, C, 1) share that leaves as it is sold
+        self._head, self._closed, at_once = hazards(layout)
+        self._at_once = at_once[:, :, None]
         self._recent = np.zeros((merged, *shape))
-        self._vintages = np.zeros((-(-periods // merged), *shape))
+        self._vintages = np.zeros((-(-suite.periods // merged), *shape))
         self._easy = np.zeros((len(self._vintages), *start_demand.shape[1:]))
         self._easy_units = np.zeros((2, *start_demand.shape[1:]))  # this vintage: easy to disassemble, all
         self._failed = np.zeros(shape)  # left as they were sold; they come back next month
@@ -102,6 +100,17 @@ class UsePhase:
         easy, units = self._easy_units
         self._easy[block] = easy / np.where(units > 0.0, units, 1.0)
         self._easy_units[...] = 0.0
+
+
+def hazards(layout: Layout) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return what share of remaining units leaves: by age in the open vintage, (merged, P, C), by age of a closed one,
+    (periods, P, C), and as they are sold, (P, C).
+    """
+    merged, periods = layout.suite.vintage_periods, layout.suite.periods
+    head = _by_class(layout, lambda a, life: hazard(survival(a, life, np.arange(merged + 1.0))))
+    closed = _by_class(layout, lambda a, life: vintage_hazard(a, life, periods, merged))
+    at_once = _by_class(layout, lambda a, life: 1.0 - survival(a, life, np.zeros(1)))
+    return head, closed, at_once[0]
 
 
 def past_sales_left(layout: Layout) -> NDArray[np.float64]:

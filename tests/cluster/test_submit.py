@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from sim_core.kernel.warm import warm
+
 pytestmark = pytest.mark.cluster
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +99,7 @@ def end(process: subprocess.Popen[bytes], folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
+    warm()  # the limits below are those of a job, not of compiling
     folder = Path(tempfile.mkdtemp(prefix="cb-", dir="/tmp"))
     token_file = folder / "token"
     token_file.touch(mode=0o600)

@@ -11,7 +11,7 @@ import pytest
 # its exit code, its output and which of them it tried to import.
 COMMANDS = """
 import contextlib, io, json, sys
-HEAVY = {"ray", "mlflow", "torch", "pyarrow", "pandas"}
+HEAVY = {"ray", "mlflow", "torch", "pyarrow", "pandas", "numba", "llvmlite"}
 tried = []
 class Refuse:
     def find_spec(self, name, path=None, target=None):

@@ -1,5 +1,6 @@
 """The plan: keys that rest on what computes a value and on nothing else, and counts that say how much is left."""
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,7 +14,8 @@ import sim_core
 from orchestrator import plan as planning
 from orchestrator.journal import Journal
 from orchestrator.outcome import JOURNAL, describe
-from orchestrator.plan import Plan, blocks, code_digest, digest_of_sources, known_values
+from orchestrator.plan import Plan, blocks, code_digest, digest_of_sources, known_values, make_plan
+from orchestrator.spec import loads
 from sim_core.control import ControllerRecord
 
 TREE = Path(__file__).parents[2]
@@ -42,7 +44,7 @@ def check_every_source_counts(root: Path) -> None:
     sources = [path for package in ("sim_core", "optimizers") for path in (root / package).rglob("*.*")]
     sources = [path for path in sources if path.suffix in (".py", ".csv", ".json")]
     sources += [root / "orchestrator" / "shard.py", root / "orchestrator" / "search_trial.py"]
-    assert {"schedule.py", "linear.py", "rollout.py", "evolution.py"} <= {path.name for path in sources}
+    assert {"schedule.py", "linear.py", "rollout.py", "evolution.py", "jit.py"} <= {path.name for path in sources}
     for path in sources:
         content = path.read_bytes()
         changed = bytes([content[0] ^ 1]) + content[1:] if content else b"#"
@@ -89,9 +91,7 @@ def test_docs_and_command_line_do_not_change_the_code_digest(source_copy: Path, 
     assert fresh_code_digest() == before
 
 
-def test_the_code_digest_depends_on_numpys_and_scipys_versions_not_on_the_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_code_digest_depends_on_versions_not_on_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found: dict[str, str] = {}
     for folder in ("here", "there"):
         path = tmp_path / folder / "a.py"
@@ -99,10 +99,10 @@ def test_the_code_digest_depends_on_numpys_and_scipys_versions_not_on_the_folder
         path.write_text("x = 1\n", encoding="utf-8")
         found[folder] = digest_of_sources([path], path.parent)
     assert found["here"] == found["there"]
-    for package in ("numpy", "scipy"):
+    for package in ("numpy", "scipy", "numba", "llvmlite"):
         monkeypatch.setattr(planning, "version", lambda name, other=package: "0.0" if name == other else "1.0")
         found[package] = digest_of_sources([tmp_path / "here" / "a.py"], tmp_path / "here")
-    assert len(set(found.values())) == 3
+    assert len(set(found.values())) == 5
 
 
 @pytest.mark.parametrize(
@@ -189,12 +189,26 @@ def test_a_searchs_id_depends_on_all_that_shapes_it_and_not_on_names_or_actors(b
 def test_blocks_hold_every_cell_once_in_order_and_occupy_the_workers(bench: Any) -> None:
     cells = bench.plan().score_cells(BASE) * 200
     for workers in (1, 2, 3, 64):
-        cut = blocks(cells, workers)
+        cut = blocks(cells, workers, 256)
         assert [cell for block in cut for cell in block.cells] == cells
         sizes = [len(block.cells) for block in cut]
-        assert len(cut) >= workers and max(sizes) <= planning.BLOCK_CELLS and max(sizes) - min(sizes) <= 1
-    assert len(blocks(cells[:3], 8)) == 3
-    assert blocks([], 2) == []
+        assert len(cut) >= workers and max(sizes) <= 256 and max(sizes) - min(sizes) <= 1
+    assert len(blocks(cells[:3], 8, 256)) == 3
+    assert blocks([], 2, 256) == []
+
+
+def test_a_block_is_as_much_work_on_a_large_network_as_on_a_small_one(bench: Any) -> None:
+    small, large = bench.plan(bench.tree(scored=120)), bench.plan(bench.tree(scored=120, network="national"))
+    assert small.block_cells == 4096 and 64 <= large.block_cells < 1000
+    assert large.block_cells * 200 * 132 == pytest.approx(10_000_000, rel=0.01)
+    assert replace(large, engine="numpy").block_cells == 64
+
+
+def test_the_engine_is_in_the_keys(bench: Any) -> None:
+    kernel, numpy = bench.plan(), make_plan(loads(json.dumps({**bench.tree(), "engine": "numpy"})))
+    assert (kernel.engine, numpy.engine) == ("kernel", "numpy")
+    assert kernel.cell("eu_tighten/0", BASE).key != numpy.cell("eu_tighten/0", BASE).key
+    assert not {job.search for job in kernel.searches.values()} & {job.search for job in numpy.searches.values()}
 
 
 def test_a_single_finalist_needs_no_validation_runs(bench: Any) -> None:

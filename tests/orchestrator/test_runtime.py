@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import runtime
-from orchestrator.runtime import Connection, check_installation, connect, environment, prepare_numba_cache
+from orchestrator.runtime import Connection, check_installation, connect, environment
 from sim_core.errors import InfrastructureError
 
 ROOT = Path(runtime.__file__).parents[1]
@@ -40,7 +40,7 @@ try:
         os.kill(os.getpid(), signal.SIGINT)
 except KeyboardInterrupt:
     changed = {name for name in {*os.environ, *before} if os.environ.get(name) != before.get(name)}
-    left = changed - {"RAY_CLIENT_MODE", "PYTHONBREAKPOINT", "NUMBA_CACHE_DIR"}
+    left = changed - {"RAY_CLIENT_MODE", "PYTHONBREAKPOINT"}
     print(json.dumps({
         "cpus": connection.cpus, "local": connection.local, "worker": worker, "temp": temp,
         "left": sorted(left), "initialized": ray.is_initialized(),
@@ -67,11 +67,9 @@ print(json.dumps(answers))
 
 
 def drive(script: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    # Other tests of this process may have pointed Numba's cache somewhere already.
-    inherited = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
     return subprocess.run(
         [sys.executable, "-c", script, *arguments],
-        env={**inherited, "PYTHONPATH": str(ROOT), **variables},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
         cwd="/",
         capture_output=True,
         text=True,
@@ -99,8 +97,7 @@ def test_a_private_runtime_is_quiet_and_leaves_nothing_after_an_interrupt(tmp_pa
     assert not told["initialized"]
     assert told["left"] == []
     assert list(temp.iterdir()) == []
-    assert [path.name for path in home.iterdir()] == [".cache"]  # no token, no results, no statistics
-    assert (home / ".cache" / "circularbench" / "numba").stat().st_mode & 0o777 == 0o700
+    assert list(home.iterdir()) == []  # no token, no results, no statistics
 
 
 def test_a_second_connection_shares_the_first_and_leaves_it_open(ray_runtime: Connection) -> None:
@@ -161,18 +158,28 @@ def test_the_temporary_folder_leaves_room_for_sockets(monkeypatch: pytest.Monkey
         folder.rmdir()
 
 
-def test_the_numba_cache_is_private_and_a_given_one_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("NUMBA_CACHE_DIR", "/given")
-    assert prepare_numba_cache() == Path("/given")
-    monkeypatch.delenv("NUMBA_CACHE_DIR")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = prepare_numba_cache()
-    assert folder == tmp_path / "circularbench" / "numba"
-    assert os.environ["NUMBA_CACHE_DIR"] == str(folder)
-    assert folder.stat().st_mode & 0o777 == 0o700
-    monkeypatch.delenv("NUMBA_CACHE_DIR")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")  # a home that can't be written
-    assert prepare_numba_cache().is_dir()
+def test_a_function_is_called_once_on_each_node(ray_runtime: Connection) -> None:
+    def process() -> int:
+        return os.getpid()
+
+    answers = runtime.on_each_node(process)
+    assert len(answers) == ray_runtime.nodes == 1 and answers != [os.getpid()]
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (ModuleNotFoundError("No module named 'sim_core'"), r"node [\d.]+ can't run .*No module .*install the wheel"),
+        (InfrastructureError("no room for compiled code; make some"), r"node [\d.]+: no room for .*; make some$"),
+    ],
+    ids=["foreign", "own"],
+)
+def test_a_node_that_fails_is_named_with_the_reason(ray_runtime: Connection, fault: Exception, message: str) -> None:
+    def refuse() -> None:
+        raise fault
+
+    with pytest.raises(InfrastructureError, match=message):
+        runtime.on_each_node(refuse)
 
 
 def test_variables_are_as_before_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Shards: one row per cell, the same bytes in blocks of any size, and one bad cell is one failed row."""
 
 from collections.abc import Sequence
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -10,11 +11,12 @@ from orchestrator import shard as shard_module
 from orchestrator.records import CellRow
 from orchestrator.shard import Shard
 from orchestrator.tables import rows
-from orchestrator.work import Block, Cell
+from orchestrator.work import ENGINES, Block, Cell
 from sim_core.control import Control, Controller, ControllerRecord, Observation
 from sim_core.engine import rollout
 from sim_core.engine.layout import Layout
 from sim_core.errors import BalanceError
+from sim_core.kernel import simulation as kernel
 from sim_core.suite import ProductShare, SplitDefinition, SuiteDefinition
 
 SUITE = SuiteDefinition(
@@ -60,9 +62,19 @@ def exact(found: Sequence[CellRow]) -> dict[str, dict]:
     }
 
 
-@pytest.fixture(scope="module")
-def shard() -> Shard:
-    return Shard(SUITE)
+@pytest.fixture(scope="module", params=ENGINES)
+def shard(request) -> Shard:
+    return Shard(SUITE, request.param)
+
+
+def like(shard: Shard) -> Shard:
+    """Return a new shard with the engine of another."""
+    return Shard(SUITE, shard._engine)
+
+
+def engine_class(shard: Shard) -> tuple[ModuleType, str]:
+    """Return where a shard finds the class of its engine."""
+    return {"kernel": (kernel, "KernelSimulation"), "numpy": (shard_module, "Simulation")}[shard._engine]
 
 
 class Raises:
@@ -104,7 +116,7 @@ def test_blocks_of_any_size_give_the_same_bytes(shard, size: int):
     whole = exact(run(shard, block))
     parts: dict[str, dict] = {}
     for start in range(0, len(block), size):
-        parts |= exact(run(Shard(SUITE), block[start : start + size]))
+        parts |= exact(run(like(shard), block[start : start + size]))
     assert parts == whole
 
 
@@ -116,14 +128,46 @@ def test_the_order_of_a_block_changes_nothing(shard):
 
 def test_a_block_that_is_cut_for_memory_gives_the_same_bytes(shard, monkeypatch):
     whole = exact(run(shard, cells(10)))
-    monkeypatch.setattr(shard_module, "MAX_CELLS", 4)
+    batches = shard_module.Shard._run_cells
+    sizes: list[int] = []
+
+    def counted(self: Shard, block: Sequence[Cell]) -> list[CellRow]:
+        sizes.append(len(block))
+        return batches(self, block)
+
+    monkeypatch.setattr(Shard, "_run_cells", counted)
+    monkeypatch.setitem(shard_module.MAX_CELLS, shard._engine, 4)
     assert exact(run(shard, cells(10))) == whole
+    assert sizes == [4, 4, 2]
+
+
+def test_a_large_network_is_cut_into_smaller_batches(shard, monkeypatch):
+    monkeypatch.setattr(shard_module, "_NODES_AT_ONCE", 3 * len(shard.layout.network.nodes))
+    assert [len(batch) for batch in shard._batches(cells(7), shard._engine)] == [3, 3, 1]
+
+
+def test_the_terms_of_few_scenarios_are_held_at_once(shard, monkeypatch):
+    monkeypatch.setattr(shard_module, "_KEPT_SCENARIOS", 2)
+    batches = list(shard._batches(cells(10), shard._engine))
+    assert max(len({cell.scenario for cell in batch}) for batch in batches) == 2
+    assert [cell for batch in batches for cell in batch] == cells(10)
+
+
+def test_the_engines_agree_and_are_told_apart(monkeypatch):
+    made: list[str] = []
+    for place, name in ((kernel, "KernelSimulation"), (shard_module, "Simulation")):
+        whole = getattr(place, name)
+        monkeypatch.setattr(place, name, lambda *a, whole=whole, name=name: made.append(name) or whole(*a))
+    one, two = (run(Shard(SUITE, engine), cells(10)) for engine in ENGINES)
+    assert made == ["KernelSimulation", "Simulation"]
+    for mine, other in zip(one, two, strict=True):
+        assert mine.metrics == pytest.approx(other.metrics, rel=1e-9, nan_ok=True)
 
 
 def test_forgetting_scenarios_changes_nothing(shard, monkeypatch):
     whole = exact(run(shard, cells(10)))
     monkeypatch.setattr(shard_module, "_KEPT_SCENARIOS", 2)
-    assert exact(run(Shard(SUITE), cells(10))) == whole
+    assert exact(run(like(shard), cells(10))) == whole
 
 
 def test_a_scenario_under_the_same_controller_is_the_same_whatever_its_key(shard):
@@ -166,7 +210,7 @@ def test_a_block_of_failed_cells_only_is_a_table_too(shard):
     assert [row.status for row in run(shard, bad)] == ["failed"] * 3
 
 
-def test_a_broken_balance_stops_everything(shard, monkeypatch):
+def test_a_broken_balance_stops_everything(monkeypatch):
     take_back = rollout.take_back
 
     def leaking(p) -> None:
@@ -175,7 +219,19 @@ def test_a_broken_balance_stops_everything(shard, monkeypatch):
 
     monkeypatch.setattr(rollout, "take_back", leaking)
     with pytest.raises(BalanceError, match=r"period 0: .* in eu_baseline/2 under linear \(cell key-2\)"):
-        shard.run(Block(cells=tuple(cells(5))))
+        Shard(SUITE, "numpy").run(Block(cells=tuple(cells(5))))
+
+
+def test_a_broken_balance_of_the_kernel_stops_everything(monkeypatch):
+    start_totals = kernel.start_totals
+
+    def leaking(k, x, *rest) -> None:
+        start_totals(k, x, *rest)
+        x[k.r.total, 2] *= 2.0  # what the stocks are held to
+
+    monkeypatch.setattr(kernel, "start_totals", leaking)
+    with pytest.raises(BalanceError, match=r"in eu_baseline/2 under linear \(cell key-2\)"):
+        Shard(SUITE).run(Block(cells=tuple(cells(5))))
 
 
 def test_running_out_of_memory_is_no_result_of_a_cell(shard, monkeypatch):
@@ -184,7 +240,7 @@ def test_running_out_of_memory_is_no_result_of_a_cell(shard, monkeypatch):
     def exhausted(*arguments, **options):
         raise MemoryError("no room")
 
-    monkeypatch.setattr(shard_module, "Simulation", exhausted)
+    monkeypatch.setattr(*engine_class(shard), exhausted)
     with pytest.raises(MemoryError):
         shard.run(Block(cells=tuple(cells(2))))
 
@@ -197,7 +253,7 @@ def test_running_out_of_memory_in_one_block_is_not_halved(shard, monkeypatch):
         sizes.append(len(rows))
         raise MemoryError("no room")
 
-    monkeypatch.setattr(shard_module, "Simulation", exhausted)
+    monkeypatch.setattr(*engine_class(shard), exhausted)
     with pytest.raises(MemoryError):
         shard.run(Block(cells=tuple(cells(32))))
     assert sizes == [32]
@@ -206,13 +262,13 @@ def test_running_out_of_memory_in_one_block_is_not_halved(shard, monkeypatch):
 def check_a_failing_block_is_halved(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
     """One bad cell of 32 costs two runs for each halving, not one for each cell."""
     runs: list[int] = []
-    simulation = shard_module.Simulation
+    simulation = getattr(*engine_class(shard))
 
     def counted(layout, scenarios, rows, *rest, **options):
         runs.append(len(rows))
         return simulation(layout, scenarios, rows, *rest, **options)
 
-    monkeypatch.setattr(shard_module, "Simulation", counted)
+    monkeypatch.setattr(*engine_class(shard), counted)
     bad = Cell(
         key="bad", scenario="eu_baseline/1", controller=ControllerRecord(kind="faulty", parameters={"fault": "raises"})
     )
@@ -241,7 +297,7 @@ def test_a_failing_block_that_is_run_again_cell_by_cell_is_found(shard, faulty, 
 
 
 def test_a_metric_that_is_undefined_is_null(shard, monkeypatch):
-    early = Shard(SuiteDefinition.from_json({**SUITE.to_json(), "start": "2026-01"}))
+    early = Shard(SuiteDefinition.from_json({**SUITE.to_json(), "start": "2026-01"}), shard._engine)
     found = run(early, cells(2))
     assert all(row.metrics["compliance"] is None for row in found)
     assert all(row.metrics["compliance"] is not None for row in run(shard, cells(2)))

@@ -150,7 +150,7 @@ def test_failed_runs_are_told(shop: Bench, monkeypatch: pytest.MonkeyPatch, fail
 
     cells: list[int] = []
     monkeypatch.setattr(shard, "build", build)
-    monkeypatch.setattr(shard, "MAX_CELLS", 1)
+    monkeypatch.setitem(shard.MAX_CELLS, "kernel", 1)
     done = shop.call("--json")
     assert done.exit_code == 1
     assert "the controller fell asleep" in done.output

@@ -16,6 +16,7 @@ from orchestrator.journal import Journal
 from orchestrator.outcome import JOURNAL, read_leaderboard
 from sim_core.control import ControllerRecord
 from sim_core.errors import BalanceError, InputError
+from sim_core.kernel import simulation as kernel
 from tests.orchestrator.test_sweep import stop_at
 
 # ------------------------------------------------------------------------------------------------ failed runs
@@ -23,7 +24,7 @@ from tests.orchestrator.test_sweep import stop_at
 
 def fail_where(patch: pytest.MonkeyPatch, wanted: Callable[[str], bool], error: type[Exception]) -> None:
     """Let simulations raise when one of their cells (its label: scenario under kind) is wanted."""
-    simulation = shards.Simulation
+    simulation = kernel.KernelSimulation
 
     def fragile(layout: Any, scenarios: Any, rows: Any, controller: Any, labels: list[str], **options: Any) -> Any:
         bad = [label for label in labels if wanted(label)]
@@ -31,7 +32,7 @@ def fail_where(patch: pytest.MonkeyPatch, wanted: Callable[[str], bool], error: 
             raise error(f"{bad[0].partition(' (')[0]}: made to fail")
         return simulation(layout, scenarios, rows, controller, labels, **options)
 
-    patch.setattr(shards, "Simulation", fragile)
+    patch.setattr(kernel, "KernelSimulation", fragile)
 
 
 def test_a_failed_run_is_one_row_and_exit_code_1_and_the_rest_goes_on(

@@ -79,7 +79,7 @@ def test_a_plant_that_has_its_level_makes_nothing_and_one_with_a_backlog_makes_m
 def test_scrap_is_made_beside_goods_and_goes_to_recyclers():
     layout = factory(ProductShare(archetype="ev_battery", overrides={"scrap.2025": 0.3, "scrap.2030": 0.2}))
     p = produced(layout, 40.0)
-    assert scrap_share(p)[0, 0] == 0.2, "2032"
+    assert scrap_share(p.layout, p.t)[0, 0] == 0.2, "2032"
     assert p.made[0, 0] == pytest.approx(50.0) and made(p).tolist() == [40.0]
     assert tiny.on_lanes(p, LaneGroup.SCRAP).sum() == pytest.approx(10.0)
     assert 1e9 - p.state.feed[0, :, 0, 0] == pytest.approx(50.0 * layout.products.bom[0])
@@ -90,7 +90,7 @@ def test_scrap_is_made_beside_goods_and_goes_to_recyclers():
 def test_scrap_falls_between_its_years(start: str, share: float):
     layout = factory(ProductShare(archetype="ev_battery", overrides={"scrap.2025": 0.3, "scrap.2030": 0.2}))
     p = tiny.period(build_layout(replace(layout.suite, start=start)))
-    assert scrap_share(p)[0, 0] == pytest.approx(share)
+    assert scrap_share(p.layout, p.t)[0, 0] == pytest.approx(share)
 
 
 @pytest.mark.parametrize(("available", "expected"), [(1.0, 25.0), (0.4, 10.0), (0.0, 0.0)])
