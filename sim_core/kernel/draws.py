@@ -78,7 +78,7 @@ def _uniforms(out: Any, low: Any, high: Any, draw: Any) -> None:
 
 
 def _normals(out: Any, spare: Any, low: Any, high: Any, draw: Any) -> None:
-    raise NotImplementedError
+    raise NotImplementedError  # likewise
 
 
 def _uniforms_64(out, low, high, draw):

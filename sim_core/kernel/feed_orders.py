@@ -13,9 +13,8 @@ from sim_core.kernel.constants import (
     ZERO,
 )
 from sim_core.kernel.feed import ORIGINS
-from sim_core.kernel.goods_orders import cut_to_supply
 from sim_core.kernel.jit import jit
-from sim_core.kernel.lanes import EXTERNAL, VIRGIN, chosen, clear, lapse, limit_lane, send_orders
+from sim_core.kernel.lanes import EXTERNAL, VIRGIN, chosen, clear, cut_to_able, lapse, limit_lane, send_orders
 
 
 @jit
@@ -150,25 +149,11 @@ def _fill_external(k, x, w, tm, t, n):
 
 @jit
 def _cut_to_market(k, w, tm, node, m, n):
-    materials, one, tiny = k.size.materials, get.number(k, ONE), get.number(k, NOTHING)
-    at, start = get.out_at(k, EXTERNAL) + node, get.group_start(k, EXTERNAL)
-    own, part = get.external(k, node), get.common(k, EXTERNAL_PART)
-    wanted, offered = w[k.s.plain], tm[k.q.external_capacity + m]
-    clear(w, k.s.plain, 1, n)
-    for j in range(get.out_first(k, at), get.out_first(k, at + 1)):
-        asked = w[k.s.arrived + (get.out_lane(k, j) - start) * materials + m]
-        for i in range(n):
-            wanted[i] += asked[i]
-    fixed, slope = (own, get.number(k, ZERO)) if own == own else (get.number(k, ZERO), part)
-    for i in range(n):
-        able = fixed + slope * offered[i]
-        share = able / (wanted[i] if wanted[i] > tiny else one)
-        share = share if share < one else one
-        wanted[i] = share if wanted[i] > tiny else one
-    for j in range(get.out_first(k, at), get.out_first(k, at + 1)):
-        asked = w[k.s.arrived + (get.out_lane(k, j) - start) * materials + m]
-        for i in range(n):
-            asked[i] *= wanted[i]
+    """Cut what lanes ask of an external market to its own capacity, or its part of the scenario's."""
+    own, zero = get.external(k, node), get.number(k, ZERO)
+    fixed, slope = (own, zero) if own == own else (zero, get.common(k, EXTERNAL_PART))
+    offered = tm[k.q.external_capacity + m]
+    cut_to_able(k, w, EXTERNAL, node, k.s.arrived + m, k.size.materials, offered, fixed, slope, n)
 
 
 @jit
@@ -309,7 +294,8 @@ def _fill_virgin(k, x, w, tm, ct, t, n):
     start = get.group_start(k, VIRGIN)
     for supplier in range(k.size.suppliers):
         for m in range(materials):
-            cut_to_supply(k, w, tm, VIRGIN, supplier, m, materials, get.supplier(k, supplier, m), n)
+            most, given = get.supplier(k, supplier, m), tm[k.q.supplier_available + supplier]
+            cut_to_able(k, w, VIRGIN, supplier, k.s.arrived + m, materials, given, get.number(k, ZERO), most, n)
     for e in range(start, get.group_start(k, VIRGIN + 1)):
         first, is_open = k.s.arrived + (e - start) * materials, tm[k.q.virgin_open + e - start]
         for m in range(materials):

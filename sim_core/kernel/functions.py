@@ -123,7 +123,7 @@ def exp(x: Any) -> Any:
 
 def log(x: Any) -> Any:
     """Return the natural logarithm within 1 ulp; x must be a positive normal number, else the result means nothing."""
-    raise NotImplementedError(x)
+    raise NotImplementedError(x)  # likewise
 
 
 def _exp_64(x):

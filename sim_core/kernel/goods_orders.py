@@ -11,6 +11,7 @@ from sim_core.kernel.lanes import (
     add_classes,
     chosen,
     clear,
+    cut_to_able,
     lapse,
     limit_lane,
     note_in_transit,
@@ -157,12 +158,12 @@ def ship_asked(k, x, w, tm, t, group, point, n):
 
     Lanes of GOODS may be closed; what left a plant on them is no longer owed.
     """
-    products = k.size.products
+    products, zero, one = k.size.products, get.number(k, ZERO), get.number(k, ONE)
     at, start = get.out_at(k, group) + point, get.group_start(k, group)
     if get.out_first(k, at) == get.out_first(k, at + 1):
         return
     for p in range(products):
-        _cut_to_able(k, w, group, at, p, n)
+        cut_to_able(k, w, group, point, k.s.asked + p, products, w[k.s.units + p], zero, one, n)
     for j in range(get.out_first(k, at), get.out_first(k, at + 1)):
         e = get.out_lane(k, j)
         if group == GOODS:
@@ -194,26 +195,6 @@ def _settle_owed(k, x, w, e, plant, n):
         owed = x[k.r.owed + plant * k.size.products + p]
         for i in range(n):
             owed[i] -= sent[i]
-
-
-@jit
-def _cut_to_able(k, w, group, at, p, n):
-    """Cut what a point's lanes ask for to what it is able to ship, in proportion."""
-    products, one, tiny = k.size.products, get.number(k, ONE), get.number(k, NOTHING)
-    able, wanted = w[k.s.units + p], w[k.s.plain]
-    clear(w, k.s.plain, 1, n)
-    for j in range(get.out_first(k, at), get.out_first(k, at + 1)):
-        asked = w[k.s.asked + (get.out_lane(k, j) - get.group_start(k, group)) * products + p]
-        for i in range(n):
-            wanted[i] += asked[i]
-    for i in range(n):
-        share = able[i] / (wanted[i] if wanted[i] > tiny else one)
-        share = share if share < one else one
-        wanted[i] = share if wanted[i] > tiny else one
-    for j in range(get.out_first(k, at), get.out_first(k, at + 1)):
-        asked = w[k.s.asked + (get.out_lane(k, j) - get.group_start(k, group)) * products + p]
-        for i in range(n):
-            asked[i] *= wanted[i]
 
 
 @jit
@@ -319,37 +300,17 @@ def buy(k, x, w, tm, t, level, n):
 @jit
 def fill_purchases(k, x, w, tm, t, n):
     """Ship what is asked of suppliers of goods, rows of `arrived`, up to their capacity and the lanes'."""
-    products, start = k.size.products, get.group_start(k, PURCHASE)
+    products, start, zero = k.size.products, get.group_start(k, PURCHASE), get.number(k, ZERO)
     for supplier in range(k.size.suppliers):
         for p in range(products):
-            cut_to_supply(k, w, tm, PURCHASE, supplier, p, products, get.goods_supplier(k, supplier, p), n)
+            most, given = get.goods_supplier(k, supplier, p), tm[k.q.supplier_available + supplier]
+            cut_to_able(k, w, PURCHASE, supplier, k.s.arrived + p, products, given, zero, most, n)
     for e in range(start, get.group_start(k, PURCHASE + 1)):
         first = k.s.arrived + (e - start) * products
         if get.group_limited(k, PURCHASE):
             limit_lane(k, w, e, first, products, n)
         for p in range(products):
             _bring_home(k, x, w, tm, t, e, p, first + p, n)
-
-
-@jit
-def cut_to_supply(k, w, tm, group, supplier, row, count, able, n):
-    """Cut what lanes ask of a supplier, rows of `arrived`, to what it can deliver of one cargo, in proportion."""
-    one, tiny = get.number(k, ONE), get.number(k, NOTHING)
-    at, start = get.out_at(k, group) + supplier, get.group_start(k, group)
-    wanted, available = w[k.s.plain], tm[k.q.supplier_available + supplier]
-    clear(w, k.s.plain, 1, n)
-    for j in range(get.out_first(k, at), get.out_first(k, at + 1)):
-        asked = w[k.s.arrived + (get.out_lane(k, j) - start) * count + row]
-        for i in range(n):
-            wanted[i] += asked[i]
-    for i in range(n):
-        share = able * available[i] / (wanted[i] if wanted[i] > tiny else one)
-        share = share if share < one else one
-        wanted[i] = share if wanted[i] > tiny else one
-    for j in range(get.out_first(k, at), get.out_first(k, at + 1)):
-        asked = w[k.s.arrived + (get.out_lane(k, j) - start) * count + row]
-        for i in range(n):
-            asked[i] *= wanted[i]
 
 
 @jit

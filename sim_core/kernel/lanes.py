@@ -171,6 +171,27 @@ def land(k, x, e, slot, count, n):
 
 
 @jit
+def cut_to_able(k, w, group, sender, first, count, given, fixed, slope, n):
+    """Cut what lanes ask of a sender for one cargo to fixed + slope x given, in proportion.
+
+    first: scratch row of that cargo on the group's first lane; count: rows from there to the next lane.
+    """
+    one, tiny = get.number(k, ONE), get.number(k, NOTHING)
+    at, start, wanted = get.out_at(k, group) + sender, get.group_start(k, group), w[k.s.plain]
+    clear(w, k.s.plain, 1, n)
+    for j in range(get.out_first(k, at), get.out_first(k, at + 1)):
+        asked = w[first + (get.out_lane(k, j) - start) * count]
+        for i in range(n):
+            wanted[i] += asked[i]
+    for i in range(n):
+        wanted[i] = share_of(fixed + slope * given[i], wanted[i], one, tiny)
+    for j in range(get.out_first(k, at), get.out_first(k, at + 1)):
+        asked = w[first + (get.out_lane(k, j) - start) * count]
+        for i in range(n):
+            asked[i] *= wanted[i]
+
+
+@jit
 def limit_lane(k, w, e, first, count, n):
     """Cut the cargo of a lane, scratch rows, to the lane's capacity."""
     limit, one, tiny = get.lane_limit(k, e), get.number(k, ONE), get.number(k, NOTHING)
