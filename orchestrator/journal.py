@@ -168,6 +168,8 @@ class Journal:
             self._check_schema()
             return
         self._connection.execute("PRAGMA synchronous = FULL")
+        with suppress(sqlite3.OperationalError):  # no lease yet; a holder in the midst of writing keeps others out
+            self._refuse_if_held()
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             if self._is_new():
@@ -211,17 +213,17 @@ class Journal:
             )
 
     def _take_lease(self) -> None:
-        row = self._connection.execute("SELECT pid, host, started, heartbeat FROM lease").fetchone()
-        host = socket.gethostname()
-        if row is not None:
-            self._refuse_if_held(row, host)
+        self._refuse_if_held()
         started = _process_start(os.getpid())
-        lease = (1, self._token, os.getpid(), host, started, time.time())
+        lease = (1, self._token, os.getpid(), socket.gethostname(), started, time.time())
         self._connection.execute("INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?, ?)", lease)
 
-    def _refuse_if_held(self, lease: tuple[int, str, str, float], host: str) -> None:
-        pid, holder_host, started, heartbeat = lease
-        if holder_host == host:
+    def _refuse_if_held(self) -> None:
+        row = self._connection.execute("SELECT pid, host, started, heartbeat FROM lease").fetchone()
+        if row is None:
+            return
+        pid, holder_host, started, heartbeat = row
+        if holder_host == socket.gethostname():
             if _process_start(pid) == started:
                 raise JournalBusyError(
                     f"journal {self.path} is held by process {pid} on this host: wait until it ends or stop it "

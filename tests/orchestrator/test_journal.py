@@ -1,5 +1,6 @@
 """The journal's promises, each as a check that the real Journal passes and a mutant fails."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -154,6 +155,12 @@ def check_a_live_writer_is_refused(journal: type[Journal], folder: Path) -> None
     journal(folder / "j.sqlite").close()
 
 
+def check_a_writer_in_the_midst_of_writing_is_named(journal: type[Journal], folder: Path) -> None:
+    held = pytest.raises(JournalBusyError, match=f"held by process {os.getpid()}")
+    with journal(folder / "j.sqlite") as opened, opened._transaction(), held:
+        journal(folder / "j.sqlite")
+
+
 def check_a_driver_that_lost_its_lease_writes_nothing(journal: type[Journal], folder: Path) -> None:
     with journal(folder / "j.sqlite") as opened:
         with altered(folder / "j.sqlite") as connection:
@@ -234,7 +241,7 @@ class _TrustsTheDisk(Journal):
 class _IgnoresTheLease(Journal):
     """Takes the lease from whoever holds it."""
 
-    def _refuse_if_held(self, lease: tuple[int, str, str, float], host: str) -> None:
+    def _refuse_if_held(self) -> None:
         pass
 
 
