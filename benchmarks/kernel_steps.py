@@ -15,15 +15,15 @@ import numpy as np
 
 from sim_core.control import LEVERS
 from sim_core.engine.rollout import observe
-from sim_core.kernel.books import balance, build, count, hold, keep_totals, post
+from sim_core.kernel.books import balance, build, count, hold, keep_totals, open_books, post
 from sim_core.kernel.collection import consolidate, take_back
+from sim_core.kernel.constants import opened
 from sim_core.kernel.demand import draw_demand
 from sim_core.kernel.duties import keep_past, record
 from sim_core.kernel.feed_orders import order_feed
 from sim_core.kernel.goods_orders import order_goods
 from sim_core.kernel.inspection import inspect
 from sim_core.kernel.jit import entry
-from sim_core.kernel.lanes import clear
 from sim_core.kernel.period import CHECK_EVERY, gather, set_control
 from sim_core.kernel.production import produce
 from sim_core.kernel.recycling import recycle
@@ -34,22 +34,23 @@ from sim_core.kernel.use_phase import close_vintage
 
 # In the order of sim_core.kernel.period.advance; the last one counts all stocks, every CHECK_EVERY periods.
 STEPS = (
-    "gather", "draw_demand", "clear", "build", "close_vintage", "take_back", "consolidate", "inspect", "remanufacture",
-    "recycle", "produce", "sell", "order_goods", "order_feed", "keep_past", "record", "keep_totals", "hold", "post",
-    "count",
+    "gather", "draw_demand", "open_books", "build", "close_vintage", "take_back", "consolidate", "inspect",
+    "remanufacture", "recycle", "produce", "sell", "order_goods", "order_feed", "keep_past", "record", "keep_totals",
+    "hold", "post", "count",
 )  # fmt: skip
 NOTHING = -1
 _EMPTY_CALLS = 2000
 
 
-def step(which, k, d, x, w, tm, ct, table, changes, scenario, scan, t, worst, draws, loosest, n):  # noqa: C901, PLR0915, PLR0917
+def step(which, boxed, d, x, w, tm, ct, table, changes, scenario, scan, t, worst, draws, loosest, n):  # noqa: C901, PLR0915, PLR0917
     """Run the step of this number for one block and period."""
+    k = opened(boxed)
     if which == 0:
         gather(tm, table, changes, t, scenario, False, n)
     elif which == 1:
         draw_demand(k, draws, x, w, tm, t, 0, n)
     elif which == 2:
-        clear(w, 0, k.s.scan, n)
+        open_books(k, w, n)
     elif which == 3:
         if k.levers.invest_recycler or k.levers.invest_remanufacturer or k.levers.invest_collector:
             build(k, x, w, t, n)
@@ -95,7 +96,7 @@ compiled_step = entry(step)
 class Block(NamedTuple):
     """The first block of a batch: what the kernel is called with. Scratch, terms and control are filled for it."""
 
-    k: Any
+    boxed: Any
     d: Any
     x: Any
     w: Any
@@ -113,8 +114,8 @@ class Block(NamedTuple):
     def call(self, which: int, t: int) -> None:
         """Run a step in period t."""
         compiled_step(
-            which, self.k, self.d, self.x, self.w, self.tm, self.ct, self.terms, self.changes, self.scenario, self.scan,
-            t, self.worst, self.draws, self.loosest, self.n,
+            which, self.boxed, self.d, self.x, self.w, self.tm, self.ct, self.terms, self.changes, self.scenario,
+            self.scan, t, self.worst, self.draws, self.loosest, self.n,
         )  # fmt: skip
 
 
@@ -123,16 +124,16 @@ def block_of(run: KernelSimulation, t: int) -> Block:
 
     The arrays are the batch's own: what is timed has to be the same memory, laid out in the same way.
     """
-    n, cells = run.lanes, len(run._rows)
+    n = run.lanes
     control = run._controller.decide(observe(run.layout, run._table, 0))
     rows = np.array([LEVERS.index(name) for name in run.layout.suite.levers], dtype=np.int64)
-    set_control(run._ct, control.targets, control.levers, rows, 0, min(n, cells), n)
+    set_control(run._ct, control.targets, control.levers, rows, n)
     table = run._terms[t - 1][:, run._scenario[:n]]
     run._tm[:, :n] = table
     return Block(
-        k=run._k, d=run._duties, x=run._x[0], w=run._w, tm=run._tm, ct=run._ct, terms=run._terms, changes=run._changes,
-        scenario=run._scenario[:n], scan=run._scan, worst=np.zeros(n, dtype=run._x.dtype), draws=run._draws,
-        loosest=run._dtype.type(1e-4), n=n,
+        boxed=run._boxed, d=run._duties, x=run._x[0], w=run._w, tm=run._tm, ct=run._ct[0], terms=run._terms,
+        changes=run._changes, scenario=run._scenario[:n], scan=run._scan, worst=np.zeros(n, dtype=run._x.dtype),
+        draws=run._draws, loosest=run._dtype.type(1e-4), n=n,
     )  # fmt: skip
 
 

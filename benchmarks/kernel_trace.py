@@ -152,8 +152,8 @@ def trace(case: str) -> Mapping[str, Work]:
     made = {"ev": ev_case, "simple": simple_case, "tiny": lambda: simple_case(6)}[case]()
     block = block_of(made.start(CELLS, np.float64, lanes=CELLS, inside=False), SINCE)
     block = block._replace(
-        k=_plain(block.k), d=_plain(block.d), x=_Rows("x", block.x), w=_Rows("w", block.w), tm=_Rows("tm", block.tm),
-        ct=_Rows("ct", block.ct),
+        boxed=_plain(block.boxed), d=_plain(block.d), x=_Rows("x", block.x), w=_Rows("w", block.w),
+        tm=_Rows("tm", block.tm), ct=_Rows("ct", block.ct),
     )  # fmt: skip
     found: dict[str, Counter[str]] = {WHOLE: Counter()}
     whole = _Notes()

@@ -92,16 +92,17 @@ class Layout:
 
 def build_layout(suite: SuiteDefinition) -> Layout:
     """Compile a suite. Raises ModelError for an unknown template, archetype or parameter, or law without a subject."""
-    products = compile_products(
-        tuple(resolve(share) for share in suite.products),
-        tuple(share.label for share in suite.products),
-        [share.share for share in suite.products],
-    )
-    network = suite.network
+    archetypes, network = tuple(resolve(share) for share in suite.products), suite.network
     if isinstance(network, str):
-        region, far = products.common("distance.region"), products.common("distance.import")
+        region, far = archetypes[0].value("distance.region"), archetypes[0].value("distance.import")
         network = build_network(network, suite.seed, region_km=region, import_km=far)
     nodes = {kind: network.of_kind(kind) for kind in NodeKind}
+    products = compile_products(
+        archetypes,
+        tuple(share.label for share in suite.products),
+        [share.share for share in suite.products],
+        one_life=not nodes[NodeKind.REMANUFACTURER] and not network.in_group(LaneGroup.REUSE),
+    )
     lanes = {group: build_lanes(network, group, products) for group in LaneGroup}
     facts = law_facts(suite, products)
     require_scope(user_instruments(suite), facts)

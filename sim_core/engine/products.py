@@ -75,10 +75,15 @@ class Products:
         return sum(a.value(name) for a in self.archetypes if any(route.line == line for route in a.routes))
 
 
-def compile_products(archetypes: tuple[Archetype, ...], labels: tuple[str, ...], share: Sequence[float]) -> Products:
-    """Compile archetypes (P,), with their labels and shares of demand, to arrays."""
+def compile_products(
+    archetypes: tuple[Archetype, ...], labels: tuple[str, ...], share: Sequence[float], *, one_life: bool = False
+) -> Products:
+    """Compile archetypes (P,), with their labels and shares of demand, to arrays.
+
+    one_life: nobody in the network can give a unit another life, so that class 0 is the only one.
+    """
     materials = material_names(archetypes)
-    lives = max(archetype.lives for archetype in archetypes)
+    lives = 1 if one_life else max(archetype.lives for archetype in archetypes)
     life = np.array([(c + 1) // 2 for c in range(2 * lives - 1)], dtype=np.intp)
     routes = list(dict.fromkeys(route.name for a in archetypes for route in a.routes))
     lines = list(dict.fromkeys(route.line for a in archetypes for route in a.routes))

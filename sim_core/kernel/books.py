@@ -7,6 +7,7 @@ from sim_core.kernel.constants import (
     ANNUITY_RECYCLER,
     ANNUITY_REMAN,
     COLLECTOR_HELD,
+    DURABLE,
     GOODS_COST,
     GOODS_HELD,
     HOLDING_RATE,
@@ -142,6 +143,14 @@ def book_value(k, x, w, tm, t, sign, n):
 
 
 @jit
+def open_books(k, w, n):
+    """Set the period's tallies to 0."""
+    for j in range(k.size.posted):
+        clear(w, k.s.money + get.posted(k, j), 1, n)
+    clear(w, k.s.emitted, k.s.scan - k.s.emitted, n)
+
+
+@jit
 def post(k, x, w, tm, t, n):
     """Post the period's tallies to the ledger, and keep up the mass that is in the system."""
     emitted, charge, tonne = w[k.s.emitted], tm[k.q.emission_charge], get.number(k, TONNE)
@@ -149,16 +158,13 @@ def post(k, x, w, tm, t, n):
     for i in range(n):
         paid[i] += emitted[i] / tonne * charge[i]
         carbon[i] += emitted[i]
-    weight, scored = get.weight(k, t), get.scored(k, t)
+    weight, scored, one = get.weight(k, t), get.scored(k, t), get.number(k, ONE)
     if scored > 0.0:
-        for row in range(a.ACCOUNTS):
-            total, now = x[k.r.money + row], w[k.s.money + row]
+        for j in range(k.size.posted):
+            row = get.posted(k, j)
+            total, now, times = x[k.r.money + row], w[k.s.money + row], weight if row < a.ACCOUNTS else one
             for i in range(n):
-                total[i] += weight * now[i]
-        for row in range(a.FLOWS):
-            total, now = x[k.r.flow + row], w[k.s.flow + row]
-            for i in range(n):
-                total[i] += now[i]
+                total[i] += times * now[i]
 
 
 @jit
@@ -201,6 +207,8 @@ def count(k, x, w, scan_row, scan_to, t, n):
             total[i] += stock[i]
     for here in range(k.size.markets * products):
         p = here % products
+        if get.value(k, DURABLE, p) == 0.0:
+            continue
         total, start, left = w[k.s.scan + 2 * products + p], x[k.r.start_demand + here], get.left(k, t, p)
         for i in range(n):
             total[i] += left * start[i]
@@ -248,6 +256,17 @@ def balance(k, x, w, worst, number, loosest, n):
                 for i in range(n):
                     all_of_it[i] += bom * total[i]
         _compare(k, x, w, k.s.value, k.r.total_material + m, k.r.turnover_material + m, worst, number, loosest, n)
+    for j in range(k.size.posted, a.ACCOUNTS + a.FLOWS):
+        _refuse(k, w, get.posted(k, j), worst, number, n)
+
+
+@jit
+def _refuse(k, w, row, worst, number, n):
+    """Report an error of 1 where something was booked on an account that this layout has no use for."""
+    zero, one = get.number(k, ZERO), get.number(k, ONE)
+    booked, largest = w[k.s.money + row], worst[number : number + n]
+    for i in range(n):
+        largest[i] = largest[i] if booked[i] == zero else one
 
 
 @jit

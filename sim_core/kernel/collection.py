@@ -5,6 +5,7 @@ from sim_core.kernel import tables as get
 from sim_core.kernel.constants import (
     BUY_BACK_COST,
     BUY_BACK_SHARE,
+    DURABLE,
     MASS,
     NOTHING,
     ONE,
@@ -21,6 +22,8 @@ from sim_core.kernel.use_phase import hibernate, outflow
 def take_back(k, x, w, tm, ct, t, n):
     """Move units that reach their end of life to collectors, or out of the system where nobody collects them."""
     products, classes = k.size.products, k.size.classes
+    if k.size.durable == 0:
+        return
     _share_collected(k, w, tm, ct, n)
     clear(w, k.s.again, products, n)
     clear(w, k.s.quota, products, n)
@@ -28,9 +31,12 @@ def take_back(k, x, w, tm, ct, t, n):
     for market in range(k.size.markets):
         served = get.served(k, get.out_at(k, RETURNS) + market)
         for p in range(products):
-            outflow(k, x, w, t, market, p, n)
-            hibernate(k, x, w, market, p, n)
-            _offer(k, w, p, served, n)
+            if get.value(k, DURABLE, p) > 0.0:
+                outflow(k, x, w, t, market, p, n)
+                hibernate(k, x, w, market, p, n)
+                _offer(k, w, p, served, n)
+            else:
+                clear(w, k.s.moved + p * classes, classes, n)
         if served > 0.0:
             for p in range(products):
                 add_classes(w, k.s.moved + p * classes, classes, w, k.s.units + p, n)

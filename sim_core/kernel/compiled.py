@@ -24,9 +24,9 @@ from sim_core.kernel.constants import (
     compile_lanes,
     record,
 )
-from sim_core.kernel.rows import LAGGED, control_sizes, hand_out, scratch_sizes, state_sizes, term_sizes
+from sim_core.kernel.rows import LAGGED, control_sizes, durable, hand_out, scratch_sizes, state_sizes, term_sizes
 from sim_core.kernel.tables import pack
-from sim_core.ledger import discount_weight
+from sim_core.ledger import Account, Flow, discount_weight
 from sim_core.network import GOODS_POINTS, LaneGroup, NodeKind
 from sim_core.units import KG_PER_T, MONTHS_PER_YEAR
 
@@ -34,9 +34,13 @@ Array = NDArray[Any]
 
 
 class Compiled(NamedTuple):
-    """The constants, the tables of lanes by name, and how many rows the arrays take; of the state, duties apart."""
+    """The constants, the tables of lanes by name, and how many rows the arrays take; of the state, duties apart.
+
+    boxed: the same constants as they are handed to compiled code.
+    """
 
     constants: Constants
+    boxed: Constants
     lanes: Mapping[str, Array]
     state_rows: int
     scratch_rows: int
@@ -66,10 +70,12 @@ def compile_constants(layout: Layout, terms: Mapping[str, Array], dtype: DTypeLi
         "scored": scored,
         "number": np.array([0.0, 1.0, KG_PER_T, tiny, MONTHS_PER_YEAR]),
     }
+    used = posted(layout, terms)
+    tables["posted"] = np.array([*used, *sorted(set(range(len(Account) + len(Flow))) - set(used))])
     floats, whole = pack(tables, precision)
-    constants = Constants(
+    boxed = Constants(
         size=record(_size(layout, terms, past_months)),
-        levers=record({lever: int(lever in layout.suite.levers) for lever in LEVERS}),
+        levers=record({lever: int(lever in layout.suite.levers and _serves(layout, lever)) for lever in LEVERS}),
         r=record(r),
         s=record(s),
         q=record(q),
@@ -78,13 +84,53 @@ def compile_constants(layout: Layout, terms: Mapping[str, Array], dtype: DTypeLi
         z=whole,
     )
     return Compiled(
-        constants=constants,
+        constants=Constants(*(field[0] if field.dtype.names else field for field in boxed)),
+        boxed=boxed,
         lanes=lanes,
         state_rows=row,
         scratch_rows=scratch,
         term_rows=term_rows,
         control_rows=control,
     )
+
+
+def posted(layout: Layout, terms: Mapping[str, Array]) -> list[int]:
+    """Return the rows, accounts first and flows behind them, on which anything can be booked in a period.
+
+    The kernel reports an error if something is booked on another one.
+    """
+    count, kinds = layout.count, NodeKind
+    plants, recyclers, second = count[kinds.PLANT], count[kinds.RECYCLER], count[kinds.SECOND_LIFE]
+    graded = count[kinds.INSPECTION] or count[kinds.REMANUFACTURER]
+    sites = plants or recyclers or second or graded or count[kinds.COLLECTOR]
+    in_use, duties = durable(layout), terms["theta"].shape[1]
+    needs: dict[Account | Flow, object] = {
+        Account.PRODUCTION: plants,
+        Account.COLLECTION: in_use or sites,
+        Account.REMANUFACTURE: graded,
+        Account.RECYCLING: recyclers,
+        Account.DISPOSAL: sites,
+        Account.SECOND_LIFE: second,
+        Account.CAPEX: any(lever.startswith("invest") and _serves(layout, lever) for lever in layout.suite.levers),
+        Account.CARBON_CHARGE: sites,
+        Account.LANDFILL_TAX: recyclers,
+        Account.SUBSIDY: sites,
+        Account.CERTIFICATES: duties,
+        Account.SHORTFALL: duties,
+        Account.TERMINAL: False,  # opening and closing values go to the ledger itself
+        Flow.FEED: plants,
+        Flow.RECYCLED_FEED: plants,
+        Flow.REUSED: graded,
+        Flow.END_OF_LIFE: in_use or second,
+        Flow.CAN_AGAIN: in_use,
+        Flow.TO_RECYCLING: recyclers,
+        Flow.RECOVERED: recyclers,
+        Flow.TO_REUSE: graded or second,
+        Flow.DUTY: duties,
+        Flow.SHORT: duties,
+        Flow.DISPLACED: second,
+    }
+    return [row for row, name in enumerate((*Account, *Flow)) if needs.get(name, True)]
 
 
 def _size(layout: Layout, terms: Mapping[str, Array], past_months: int) -> dict[str, int]:
@@ -120,9 +166,16 @@ def _size(layout: Layout, terms: Mapping[str, Array], past_months: int) -> dict[
         "life": int(layout.common("invest.life_months")),
         "lagged": len(LAGGED) * len(products.archetypes) + len(layout.facts.materials),
         "past": past_months,
+        "durable": int(durable(layout)),
+        "posted": len(posted(layout, terms)),
         "returns_collected": int(terms["collector_returns"].any()),
         "returns_remade": int(terms["remanufacturer_returns"].any()),
     }
+
+
+def _serves(layout: Layout, lever: str) -> bool:
+    """Return whether the network has what a lever acts on; only investments are asked."""
+    return not lever.startswith("invest_") or layout.count[NodeKind(lever.removeprefix("invest_"))] > 0
 
 
 def _values(layout: Layout) -> Array:

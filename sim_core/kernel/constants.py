@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sim_core.engine.layout import Layout
 from sim_core.engine.state import BY_CLASS, BY_PRODUCT, FEED_ORIGINS, MATERIAL
-from sim_core.kernel.jit import numbered
+from sim_core.kernel.jit import numbered, spliced
 from sim_core.network import GOODS_POINTS, ORDERED, LaneGroup, NodeKind
 
 GROUPS = tuple(LaneGroup)
@@ -93,7 +93,9 @@ class Constants(NamedTuple):
     """Everything that compiled code reads beside state, terms and control.
 
     size, levers: whole numbers by name; r, s, q, c: first rows of state, scratch, terms and control by name. All are
-    records, which compiled code takes as one pointer each. f, z: the tables, see sim_core.kernel.tables.
+    records, which compiled code takes as one pointer each; f, z: the tables, see sim_core.kernel.tables. On the way
+    from Python each record is the one entry of an array: Numba takes an array's address, but reads a record's type
+    anew with every call, which takes longer than a small block's period.
     """
 
     size: Any
@@ -106,11 +108,19 @@ class Constants(NamedTuple):
     z: Array
 
 
-def record(fields: Mapping[str, int]) -> Any:
-    """Return whole numbers by name as one record."""
+def record(fields: Mapping[str, int]) -> Array:
+    """Return whole numbers by name as an array of one record."""
     values = np.zeros(1, dtype=np.dtype((np.record, [(name, np.int64) for name in fields])))
     values[0] = tuple(fields.values())
-    return values[0]
+    return values
+
+
+@spliced
+def opened(boxed):
+    """Return the constants with each record out of its array."""
+    return Constants(
+        boxed.size[0], boxed.levers[0], boxed.r[0], boxed.s[0], boxed.q[0], boxed.c[0], boxed.f, boxed.z
+    )  # fmt: skip
 
 
 def cargo_rows(layout: Layout, group: LaneGroup) -> int:

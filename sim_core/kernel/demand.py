@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_core.engine.layout import Layout
+from sim_core.kernel.constants import opened
 from sim_core.kernel.draws import fill_ar1_demand, fill_normal_demand, stream_key
-from sim_core.kernel.jit import entry
+from sim_core.kernel.jit import entry, jit
 from sim_core.network import NodeKind
 
 Array = NDArray[Any]
@@ -55,6 +56,12 @@ def compile_draws(layout: Layout, shocks: NDArray[np.uint64] | None, dtype: np.d
 
 
 @entry
+def draw_opening(boxed, draws, x, w, tm, first, n):
+    """Write the first period's demand of the markets that are drawn."""
+    draw_demand(opened(boxed), draws, x, w, tm, 0, first, n)
+
+
+@jit
 def draw_demand(k, draws, x, w, tm, t, first, n):
     """Write period t's demand of the markets that are drawn, for n cells from cell `first` on."""
     products = k.size.products

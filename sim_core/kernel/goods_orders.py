@@ -284,6 +284,8 @@ def buy(k, x, w, tm, t, level, n):
     """Buy goods in from outside for the warehouses of a level; orders under way are filled with the lowest one's."""
     products = k.size.products
     start = get.group_start(k, PURCHASE)
+    if get.group_delayed(k, PURCHASE) == 0 and not _buys(k, level):
+        return
     for e in range(start, get.group_start(k, PURCHASE + 1)):
         to, share = get.lane_receiver(k, e), get.lane_share(k, e)
         first = k.s.arrived + (e - start) * products
@@ -295,6 +297,15 @@ def buy(k, x, w, tm, t, level, n):
         if get.group_delayed(k, PURCHASE):
             send_orders(k, x, w, t, e, first, products, k.r.asked_for + to * products, n)
     fill_purchases(k, x, w, tm, t, n)
+
+
+@jit
+def _buys(k, level):
+    """Return whether any warehouse of a level buys goods in."""
+    for e in range(get.group_start(k, PURCHASE), get.group_start(k, PURCHASE + 1)):
+        if get.point_level(k, get.lane_receiver(k, e)) == level:
+            return True
+    return False
 
 
 @jit

@@ -4,6 +4,10 @@ Without fastmath LLVM neither reorders sums nor fuses multiply and add, so that 
 target. A loop over many rows needs a run-time check that the rows don't overlap; LLVM gives up and writes scalar code,
 silently, beyond a number of checks that is too small for these loops. tests/sim_core/kernel watches that the loops are
 vector code.
+
+What an entry calls is its own: Numba links a copy of every function into it, under a name that others might ask for, so
+that LLVM must keep each one whole, with all its arguments. As private functions they are built into their callers, or
+called with the arguments that they use.
 """
 
 import hashlib
@@ -17,6 +21,7 @@ import llvmlite.binding as llvm
 import numba
 import numba.core.config
 import numpy as np
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
 
 _config: Any = numba.core.config
 _MEMORY_CHECKS = 4096  # pairs of rows in one loop; LLVM's own limit is 128
@@ -27,6 +32,28 @@ OPTIONS = {"fastmath": False, "error_model": "numpy", "boundscheck": False, "nog
 _INNER = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 jit = numba.njit(**_INNER)  # called from compiled code alone
 inlined = numba.njit(**_INNER, forceinline=True)  # within a loop over cells: a call that stays a call keeps it scalar
+spliced = numba.njit(**_INNER, inline="always")  # becomes part of its caller, so that it can give back records
+
+
+class _Closed(CompilerBase):
+    """Numba's compiler, for a function whose callees nobody else calls."""
+
+    def define_pipelines(self) -> list[Any]:
+        """Return Numba's own passes, on a library whose linked functions become private before they are optimised."""
+        state: Any = self.state
+        library = state.targetctx.codegen().create_library(state.func_id.func_qualname)
+        library.enable_object_caching()
+        optimize = library._optimize_final_module  # noqa: SLF001, Numba has no public place for this
+
+        def close() -> None:
+            for one in library._final_module.functions:  # noqa: SLF001
+                if not one.is_declaration and one.linkage is llvm.Linkage.linkonce_odr:
+                    one.linkage = llvm.Linkage.internal
+            optimize()
+
+        library._optimize_final_module = close  # noqa: SLF001
+        state.library = library
+        return [DefaultPassBuilder.define_nopython_pipeline(state)]
 
 
 def entry(function: Callable[..., Any]) -> Any:
@@ -38,7 +65,7 @@ def entry(function: Callable[..., Any]) -> Any:
     before = _config.CACHE_DIR
     _config.CACHE_DIR = str(cache_folder())
     try:
-        return numba.njit(**OPTIONS, cache=True)(function)
+        return numba.njit(**OPTIONS, cache=True, pipeline_class=_Closed)(function)
     finally:
         _config.CACHE_DIR = before
 

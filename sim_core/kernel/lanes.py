@@ -98,14 +98,26 @@ def ship_products(k, x, w, t, group, sender, first, n):
 
 @jit
 def add_classes(source, first, classes, target, to, n):
-    """Write the sum of rows first, ... first + classes - 1 to a row."""
-    row, total = source[first], target[to]
-    for i in range(n):
-        total[i] = row[i]
-    for c in range(1, classes):
-        row = source[first + c]
+    """Write the sum of rows first, ... first + classes - 1 to a row, in few passes over it."""
+    r0, r1, total = source[first], source[first + min(1, classes - 1)], target[to]
+    if classes == 1:
         for i in range(n):
-            total[i] += row[i]
+            total[i] = r0[i]
+    elif classes == 2:
+        for i in range(n):
+            total[i] = r0[i] + r1[i]
+    else:
+        r2 = source[first + 2]
+        for i in range(n):
+            total[i] = r0[i] + r1[i] + r2[i]
+        for c in range(3, classes - 1, 2):
+            r0, r1 = source[first + c], source[first + c + 1]
+            for i in range(n):
+                total[i] = total[i] + r0[i] + r1[i]
+        if classes > 3 and classes % 2 == 0:
+            r0 = source[first + classes - 1]
+            for i in range(n):
+                total[i] += r0[i]
 
 
 @jit
@@ -178,14 +190,20 @@ def cut_to_able(k, w, group, sender, first, count, given, fixed, slope, n):
     """
     one, tiny = get.number(k, ONE), get.number(k, NOTHING)
     at, start, wanted = get.out_at(k, group) + sender, get.group_start(k, group), w[k.s.plain]
+    begin, end = get.out_first(k, at), get.out_first(k, at + 1)
+    if begin + 1 == end:
+        asked = w[first + (get.out_lane(k, begin) - start) * count]
+        for i in range(n):
+            asked[i] *= share_of(fixed + slope * given[i], asked[i], one, tiny)
+        return
     clear(w, k.s.plain, 1, n)
-    for j in range(get.out_first(k, at), get.out_first(k, at + 1)):
+    for j in range(begin, end):
         asked = w[first + (get.out_lane(k, j) - start) * count]
         for i in range(n):
             wanted[i] += asked[i]
     for i in range(n):
         wanted[i] = share_of(fixed + slope * given[i], wanted[i], one, tiny)
-    for j in range(get.out_first(k, at), get.out_first(k, at + 1)):
+    for j in range(begin, end):
         asked = w[first + (get.out_lane(k, j) - start) * count]
         for i in range(n):
             asked[i] *= wanted[i]

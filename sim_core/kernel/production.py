@@ -27,6 +27,8 @@ def produce(k, x, w, tm, ct, t, n):
     products, materials = k.size.products, k.size.materials
     receive_feed(k, x, w, tm, t, n)
     receive_goods(k, x, t, n)
+    if k.size.plants == 0:
+        return
     goods_positions(k, x, w, n)
     for plant in range(k.size.plants):
         for p in range(products):

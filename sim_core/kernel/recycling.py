@@ -32,6 +32,8 @@ from sim_core.kernel.routes import ORIGINS, choose_routes, line_capacity, weigh
 def recycle(k, x, w, tm, ct, t, n):
     """Feed the legal routes up to M of capacity, keep feed up to U, landfill the rest."""
     products = k.size.products
+    if k.size.recyclers == 0:
+        return
     for node in range(k.size.recyclers):
         for p in range(products):
             feed = k.r.recycler_feed + (node * products + p) * ORIGINS

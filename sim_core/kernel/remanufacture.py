@@ -44,6 +44,8 @@ def remanufacture(k, x, w, tm, ct, t, n):
     """Remanufacture up to M at the goods points served, keep cores up to U, pass the rest to recyclers."""
     products, classes = k.size.products, k.size.classes
     units = products * classes
+    if k.size.remanufacturers == 0:
+        return
     goods_positions(k, x, w, n)
     _gaps(k, x, w, ct, n)
     for node in range(k.size.remanufacturers):

@@ -28,6 +28,11 @@ def hand_out(sizes: Mapping[str, int], start: int = 0) -> tuple[dict[str, int], 
     return first, start
 
 
+def durable(layout: Layout) -> bool:
+    """Return whether any product stays in use, that is, isn't consumed with its sale."""
+    return any(archetype.lifetime != "none" for archetype in layout.products.archetypes)
+
+
 def state_sizes(layout: Layout, *, past_months: int) -> dict[str, int]:
     """Return the rows of each field of the state, lanes and duties apart; past_months: of registers kept."""
     count, suite, products = layout.count, layout.suite, len(layout.products.archetypes)
@@ -35,6 +40,7 @@ def state_sizes(layout: Layout, *, past_months: int) -> dict[str, int]:
     markets, goods, plants = count[NodeKind.MARKET], len(layout.goods), layout.plants
     collectors, makers = count[NodeKind.COLLECTOR], count[NodeKind.REMANUFACTURER]
     vintages = -(-suite.periods // suite.vintage_periods)
+    lasting = units if durable(layout) else 0  # classes of products with a lifetime
     invests = [lever for lever in suite.levers if lever.startswith("invest")]
     return {
         "money": len(Account),
@@ -51,12 +57,12 @@ def state_sizes(layout: Layout, *, past_months: int) -> dict[str, int]:
         "forecast": markets * products,
         "at_goods": goods * products,
         "returns_forecast": collectors * products,
-        "hibernating": markets * units,
-        "failed": markets * units,
+        "hibernating": markets * lasting,
+        "failed": markets * lasting,
         "start_demand": markets * products,
         "easy_share": products,
         "easy_units": 2 * products,
-        "easy": products * vintages,
+        "easy": products * vintages if lasting else 0,
         # What is on lanes, kept up as cargo moves: to goods points, and to plants by kind of feed.
         "inbound": goods * products,
         "asked_for": goods * products,
@@ -72,8 +78,8 @@ def state_sizes(layout: Layout, *, past_months: int) -> dict[str, int]:
         "turnover": products,
         "turnover_material": materials,
         "built": 3,
-        "recent": markets * units * suite.vintage_periods,
-        "vintage": markets * units * vintages,
+        "recent": markets * lasting * suite.vintage_periods,
+        "vintage": markets * lasting * vintages,
         "away": sum(node.demand is not None for node in layout.network.nodes),  # ar1 demand's distance from its mean
         "history": markets * products * suite.forecast.periods if suite.forecast.method == "moving_average" else 0,
         "decided": 3 * suite.epochs if invests else 0,

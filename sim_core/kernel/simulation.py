@@ -15,17 +15,17 @@ from sim_core.engine.rollout import observe
 from sim_core.engine.terms import TermsTable
 from sim_core.errors import BalanceError, ModelError
 from sim_core.kernel.compiled import Compiled, compile_constants
-from sim_core.kernel.demand import compile_draws, draw_demand
+from sim_core.kernel.demand import compile_draws, draw_opening
 from sim_core.kernel.duties import compile_duties
 from sim_core.kernel.opening import fill_opening, scan_rows
-from sim_core.kernel.period import advance, set_control, set_flows, start_totals
+from sim_core.kernel.period import CHANGES, DIFFERS, advance, set_control, set_flows, start_totals
 from sim_core.ledger import Account, Flow, Ledger
 from sim_core.policy.instrument import PolicyInstrument
 from sim_core.scenario import Scenario, with_instrument
 
 Array = NDArray[Any]
-_CACHE_BYTES = 2_600_000  # of a block's state, terms and scratch: somewhat more than a core's own cache holds
-_LEAST_LANES, _MOST_LANES = 64, 256
+_CACHE_BYTES = 2_000_000  # of a block's state, terms and scratch: somewhat more than a core's own cache holds
+_LEAST_LANES, _MOST_LANES = 256, 1024
 _PAGE = 4096  # rows whose distance is a multiple of it fall into the same lines of the cache
 _FLOAT32_TOLERANCE = 1e-4
 
@@ -66,7 +66,7 @@ class KernelSimulation:
         duties = self._scenarios[0].obligations
         past = layout.suite.periods if look_back or any(one.lag for one in duties) else 0
         compiled = compile_constants(layout, self._table.paths, self._dtype, past_months=past)
-        self._k = compiled.constants
+        self._k, self._boxed = compiled.constants, compiled.boxed
         self._duties, state = compile_duties(layout, duties, self._k.s, self._dtype, compiled.state_rows)
         scratch, terms, self._flow_rows = compiled.scratch_rows, compiled.term_rows, compiled.control_rows
         self._fresh = len(duties)
@@ -76,8 +76,8 @@ class KernelSimulation:
         self._x = np.zeros((blocks, state, stride), dtype=self._dtype)
         self._w = np.zeros((scratch, stride), dtype=self._dtype)
         self._tm = np.zeros((terms, stride), dtype=self._dtype)
-        self._ct = np.zeros((int(self._k.c.chosen) + 1, stride), dtype=self._dtype)
-        self._control: Control | None = None
+        self._ct = np.zeros((blocks, int(self._k.c.chosen) + 1, stride), dtype=self._dtype)
+        self._decided = False
         self._worst = np.zeros(blocks * self.lanes, dtype=self._dtype)
         self._scan = scan_rows(compiled)
         self._lever_row = np.array([LEVERS.index(name) for name in layout.suite.levers], dtype=np.int64)
@@ -101,11 +101,13 @@ class KernelSimulation:
         suite = self.layout.suite
         end = suite.periods if until is None else min(until, suite.periods)
         while self.t < end:
-            if self._control is None or self.t % suite.epoch_months == 0:
-                self._control = self._controller.decide(observe(self.layout, self._table, self.t))
-                self._check_form(self._control)
+            if not self._decided or self.t % suite.epoch_months == 0:
+                control = self._controller.decide(observe(self.layout, self._table, self.t))
+                self._check_form(control)
+                self._set(control)
+                self._decided = True
             stop = min(end, (self.t // suite.epoch_months + 1) * suite.epoch_months)
-            self._run(stop, self._control)
+            self._run(stop)
             self.t = stop
 
     def inject(self, instrument: PolicyInstrument | Mapping[str, Any], at_period: int | None = None) -> None:
@@ -133,48 +135,52 @@ class KernelSimulation:
     def _open(self, compiled: Compiled) -> None:
         """Fill lanes, stocks and forecasts as they stand before the first period."""
         demand = self._table.paths["demand"][0]
-        drawn = self._draws.market
-        for block in range(len(self._x)):
-            first = block * self.lanes
-            start = demand[..., self._scenario[first : first + self.lanes]]
+        drawn, scenarios = self._draws.market, demand.shape[-1]
+        if not len(drawn) and scenarios < len(self._rows):  # cells of one scenario open alike
+            opening = np.zeros((self._x.shape[1], scenarios), dtype=self._dtype)
+            self._fill(compiled, opening, demand)
+            rows = np.flatnonzero(opening.any(axis=1))
+            for block, scenario in enumerate(self._scenario.reshape(-1, self.lanes)):
+                self._x[block, rows, : self.lanes] = opening[rows][:, scenario]
+            return
+        for block, scenario in enumerate(self._scenario.reshape(-1, self.lanes)):
+            first, start = block * self.lanes, demand[..., scenario]
             if len(drawn):
-                draw_demand(self._k, self._draws, self._x[block], self._w, self._tm, 0, first, self.lanes)
+                draw_opening(self._boxed, self._draws, self._x[block], self._w, self._tm, first, self.lanes)
                 rows = self._tm[self._k.q.demand : self._k.q.demand + math.prod(start.shape[:2]), : self.lanes]
                 start[drawn] = rows.reshape(start.shape)[drawn]
                 self._x[block, self._k.r.away : self._k.r.away + len(drawn)] = 0.0
-            fill_opening(self.layout, compiled, self._x[block, :, : self.lanes], start)
-            start_totals(self._k, self._x[block], self._w, *self._scan, self.lanes)
+            self._fill(compiled, self._x[block], start)
 
-    def _run(self, stop: int, control: Control) -> None:
+    def _fill(self, compiled: Compiled, x: Array, demand: NDArray[np.float64]) -> None:
+        """Write the opening of some cells, (rows, cells or more), whose first period has this demand, (K, P, cells)."""
+        cells = demand.shape[-1]
+        fill_opening(self.layout, compiled, x[:, :cells], demand)
+        w = self._w if self._w.shape[1] >= cells else np.zeros((len(self._w), cells), dtype=self._dtype)
+        start_totals(self._boxed, x, w, *self._scan, cells)
+
+    def _run(self, stop: int) -> None:
         loosest = np.array(1e-4 if self._dtype == np.float64 else 1.0, dtype=self._dtype)[()]
-        blocks = range(len(self._x))
-        control = _readable(control)
-        for block in blocks[1:]:  # before any block moves on
-            self._set(control, block)
-        for block in blocks:
-            self._set(control, block)
-            first = block * self.lanes
-            scenario = self._scenario[first : first + self.lanes]
-            advance(
-                self._k, self._duties, self._x[block], self._w, self._tm, self._ct, self._terms, self._changes,
-                scenario, self._scan, self.t, stop, self._fresh, self._worst, self._draws, first, loosest, self.lanes,
-            )  # fmt: skip
+        advance(
+            self._boxed, self._duties, self._x, self._w, self._tm, self._ct, self._terms, self._changes, self._scenario,
+            self._scan, self.t, stop, self._fresh, self._worst, self._draws, loosest, self.lanes,
+        )  # fmt: skip
         self._fresh = len(self._duties.lag)
         self._check_balance(stop)
 
-    def _set(self, control: Control, block: int) -> None:
-        """Copy a block's control to its rows. Raises ModelError for numbers that are none."""
-        first, chosen = block * self.lanes, int(self._k.c.chosen)
-        held = min(self.lanes, len(self._rows) - first)
-        if set_control(self._ct, control.targets, control.levers, self._lever_row, first, held, self.lanes):
+    def _set(self, control: Control) -> None:
+        """Copy a control to the rows of all blocks. Raises ModelError for numbers that are none."""
+        chosen = int(self._k.c.chosen)
+        control = _readable(control)
+        if set_control(self._ct, control.targets, control.levers, self._lever_row, self.lanes):
             raise ModelError("a controller set targets or levers that are not all numbers in [0, 1]")
-        self._ct[chosen] = control.flows is not None
+        self._ct[:, chosen] = control.flows is not None
         if control.flows is None:
             return
-        if len(self._ct) < self._flow_rows:
-            more = np.zeros((self._flow_rows - len(self._ct), self._ct.shape[1]), dtype=self._dtype)
-            self._ct = np.concatenate([self._ct, more])
-        if set_flows(self._ct, chosen, control.flows, first, held, self.lanes):
+        if self._ct.shape[1] < self._flow_rows:
+            more = np.zeros((len(self._ct), self._flow_rows - self._ct.shape[1], self._ct.shape[2]), dtype=self._dtype)
+            self._ct = np.concatenate([self._ct, more], axis=1)
+        if set_flows(self._ct, chosen, control.flows, self.lanes):
             raise ModelError("a controller set flows that are not all finite numbers from 0 up")
 
     def _check_balance(self, stop: int) -> None:
@@ -204,14 +210,15 @@ class KernelSimulation:
         paths, periods = self._table.paths, self.layout.suite.periods
         terms = [values.reshape(periods, math.prod(values.shape[1:-1]), values.shape[-1]) for values in paths.values()]
         self._terms = np.ascontiguousarray(np.concatenate(terms, axis=1), dtype=self._dtype)
-        self._changes = np.ones(self._terms.shape[:2], dtype=np.bool_)
-        self._changes[1:] = (self._terms[1:] != self._terms[:-1]).any(axis=2)
+        self._changes = np.full(self._terms.shape[:2], CHANGES, dtype=np.int8)
+        self._changes[1:] = CHANGES * (self._terms[1:] != self._terms[:-1]).any(axis=2)
+        self._changes += DIFFERS * (self._terms != self._terms[..., :1]).any(axis=2)
 
     def _adopt(self, duties: Sequence[Any]) -> None:
         """Make room for the accounts of duties that are new, behind those that are there; and for their terms."""
         before = self._x.shape[1]
         compiled = compile_constants(self.layout, self._table.paths, self._dtype, past_months=int(self._k.size.past))
-        self._k = compiled.constants
+        self._k, self._boxed = compiled.constants, compiled.boxed
         self._duties, rows = compile_duties(self.layout, duties, self._k.s, self._dtype, compiled.state_rows)
         self._tm = np.zeros((compiled.term_rows, self._tm.shape[1]), dtype=self._dtype)
         more = np.zeros((len(self._x), rows - before, self._x.shape[2]), dtype=self._dtype)

@@ -178,6 +178,7 @@ point_level = _numbers("point_level")
 exported = _numbers("exported")
 route_line = _numbers("route_line")
 best_line = _numbers("best_line")
+posted = _numbers("posted")
 
 head_place = _place("head")
 closed_place = _place("closed")

@@ -11,7 +11,7 @@ def close_vintage(k, x, t, n):
     """Merge the months of the vintage that ended with period t - 1 into one."""
     merged, vintages, zero = k.size.merged, k.size.vintages, get.number(k, ZERO)
     block = t // merged
-    if t % merged != 0 or block == 0:
+    if t % merged != 0 or block == 0 or k.size.durable == 0:
         return
     for row in range(k.size.markets * k.size.products * k.size.classes):
         total = x[k.r.vintage + row * vintages + block - 1]
@@ -20,6 +20,8 @@ def close_vintage(k, x, t, n):
             for i in range(n):
                 total[i] += month[i]
                 month[i] = zero
+    if k.levers.design_for_disassembly == 0:
+        return
     for p in range(k.size.products):
         share, one = x[k.r.easy + p * vintages + block - 1], get.number(k, ONE)
         easy, units = x[k.r.easy_units + p], x[k.r.easy_units + k.size.products + p]
@@ -108,28 +110,40 @@ def hibernate(k, x, w, market, p, n):
 @jit
 def use(k, x, w, tm, ct, t, market, p, sold, n):
     """Hand units sold, scratch rows by class, to their users; book what law asks of products placed on the market."""
-    classes, merged = k.size.classes, k.size.merged
-    durable = get.value(k, DURABLE, p)
-    new, again = w[k.s.placed + p], w[k.s.placed_again + p]
-    users, left = w[k.s.users_change + p], w[k.s.left + p]
-    here, one = (market * k.size.products + p) * classes, get.number(k, ONE)
-    lever = ct[k.c.levers + a.DESIGN_FOR_DISASSEMBLY]
-    easy, all_new = x[k.r.easy_units + p], x[k.r.easy_units + k.size.products + p]
-    paid, fee, trace = w[k.s.money + a.FEE], tm[k.q.epr_fee + p], tm[k.q.traceability + p]
-    for c in range(classes):
-        row, failed = w[sold + c], x[k.r.failed + here + c]
-        recent, at_once = x[k.r.recent + (here + c) * merged + t % merged], get.at_once(k, p, c)
-        placed = new if c == 0 else again
+    classes, first = k.size.classes, (market * k.size.products + p) * k.size.classes
+    new, left, again = w[sold], w[k.s.left + p], w[k.s.placed_again + p]
+    placed, paid, fee, trace = w[k.s.placed + p], w[k.s.money + a.FEE], tm[k.q.epr_fee + p], tm[k.q.traceability + p]
+    for i in range(n):
+        placed[i] += new[i]
+        paid[i] += new[i] * (fee[i] + trace[i])
+    for c in range(1, classes):
+        row = w[sold + c]
         for i in range(n):
-            lasting = row[i] * durable
-            failing = lasting * at_once
-            failed[i] += failing
-            recent[i] += lasting - failing
-            users[i] += lasting
-            left[i] += row[i] * (one - durable)
-            placed[i] += row[i]
-        if c == 0:
+            again[i] += row[i]
+    if get.value(k, DURABLE, p) > 0.0:
+        _put_in_use(k, x, w, ct, t, first, p, sold, n)
+    else:
+        for c in range(classes):
+            row = w[sold + c]
             for i in range(n):
-                easy[i] += row[i] * durable * lever[i]
-                all_new[i] += row[i] * durable
-                paid[i] += row[i] * (fee[i] + trace[i])
+                left[i] += row[i]
+
+
+@jit
+def _put_in_use(k, x, w, ct, t, first, p, sold, n):
+    """Add units sold to the month's stock in use, rows by class; first: the market's and product's first class."""
+    users, month, new = w[k.s.users_change + p], t % k.size.merged, w[sold]
+    for c in range(k.size.classes):
+        row, failed = w[sold + c], x[k.r.failed + first + c]
+        recent, at_once = x[k.r.recent + (first + c) * k.size.merged + month], get.at_once(k, p, c)
+        for i in range(n):
+            failing = row[i] * at_once
+            failed[i] += failing
+            recent[i] += row[i] - failing
+            users[i] += row[i]
+    if k.levers.design_for_disassembly:
+        lever = ct[k.c.levers + a.DESIGN_FOR_DISASSEMBLY]
+        easy, all_new = x[k.r.easy_units + p], x[k.r.easy_units + k.size.products + p]
+        for i in range(n):
+            easy[i] += new[i] * lever[i]
+            all_new[i] += new[i]

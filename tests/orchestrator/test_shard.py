@@ -225,9 +225,9 @@ def test_a_broken_balance_stops_everything(monkeypatch):
 def test_a_broken_balance_of_the_kernel_stops_everything(monkeypatch):
     start_totals = kernel.start_totals
 
-    def leaking(k, x, *rest) -> None:
-        start_totals(k, x, *rest)
-        x[k.r.total, 2] *= 2.0  # what the stocks are held to
+    def leaking(boxed, x, *rest) -> None:
+        start_totals(boxed, x, *rest)
+        x[boxed.r["total"], 2] *= 2.0  # what the stocks are held to
 
     monkeypatch.setattr(kernel, "start_totals", leaking)
     with pytest.raises(BalanceError, match=r"in eu_baseline/2 under linear \(cell key-2\)"):

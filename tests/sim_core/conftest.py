@@ -10,10 +10,12 @@ import pytest
 
 from optimizers.controllers import build
 from sim_core.control import Control, Controller, ControllerRecord, ControlSchedule, Observation, ScheduleBatch
+from sim_core.engine import layout as layouts
 from sim_core.engine import rollout
 from sim_core.engine.layout import Layout, build_layout
 from sim_core.engine.period import Period
 from sim_core.engine.period import begin as begin_period
+from sim_core.engine.products import Products, compile_products
 from sim_core.engine.rollout import LANE_WIDTH, simulate
 from sim_core.engine.settings import Capacity, Settings
 from sim_core.engine.state import State, initial_state
@@ -133,6 +135,17 @@ def stocks(state: State) -> dict[str, np.ndarray]:
         "in_use_vintages": state.use._vintages,
         "hibernating": state.use.hibernating,
     }
+
+
+@pytest.fixture
+def all_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layouts have every class of their products, even where the network gives no unit another life."""
+
+    def compiled(*args: Any, one_life: bool) -> Products:
+        del one_life
+        return compile_products(*args)
+
+    monkeypatch.setattr(layouts, "compile_products", compiled)
 
 
 @pytest.fixture(scope="session")

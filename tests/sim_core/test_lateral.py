@@ -66,6 +66,7 @@ def test_a_scarce_surplus_is_shared_in_proportion_to_what_is_missing():
     assert found.tolist() == pytest.approx([0.0, 10.0, 5.0])
 
 
+@pytest.mark.usefixtures("all_classes")
 def test_what_moves_keeps_its_classes():
     p = tiny.period(shops(), {"b.S": 10.0}, ("lateral_transfer",))
     p.state.goods[0, 0] = np.array([30.0, 10.0, 0.0])[:, None]

@@ -187,15 +187,18 @@ def ordered(layout: Layout, stock: float, **terms: Any) -> list[float]:
     return sent.tolist()
 
 
+@pytest.mark.usefixtures("all_classes")
 def test_short_stock_is_shared_in_proportion_to_what_is_asked():
     assert ordered(two_shops(), 100.0) == pytest.approx([60.0, 20.0])
     assert ordered(two_shops(), 40.0) == pytest.approx([30.0, 10.0])
 
 
+@pytest.mark.usefixtures("all_classes")
 def test_a_lane_carries_no_more_than_its_capacity():
     assert ordered(two_shops(capacity=25.0), 100.0) == pytest.approx([25.0, 20.0])
 
 
+@pytest.mark.usefixtures("all_classes")
 def test_a_closed_lane_carries_nothing_and_its_order_stays_unfilled():
     assert ordered(two_shops(), 100.0, goods_open=[0.0, 1.0]) == pytest.approx([0.0, 20.0])
 
@@ -220,6 +223,7 @@ def test_orders_are_split_over_senders_by_share():
     assert tiny.on_lanes(banned, LaneGroup.PURCHASE).sum(axis=(1, 2)).tolist() == pytest.approx([30.0, 0.0])
 
 
+@pytest.mark.usefixtures("all_classes")
 def test_the_position_counts_all_that_comes_and_all_that_is_owed():
     layout = two_shops()
     p = tiny.period(layout)

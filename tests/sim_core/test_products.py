@@ -48,6 +48,34 @@ def test_a_product_with_fewer_lives_has_classes_that_stay_empty():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("more", "classes"), [({}, 1), ({"r": "remanufacturer"}, 3), ({"i": "inspection"}, 3)])
+def test_where_nobody_gives_units_another_life_class_0_is_the_only_one(more: dict[str, str], classes: int):
+    nodes = {"v": "supplier", "a": "warehouse", "m": "market", **more}
+    lanes = {"v > a": {"lead": 1}, "a > m": {}, **{f"{name} > a": {"lead": 1} for name in more}}
+    layout = build_layout(tiny.suite(tiny.net(nodes, lanes), (tiny.plain(),)))
+    assert layout.products.classes == classes
+    assert layout.products.again[0, 0] == 1.0  # by itself it could have one
+
+
+def test_classes_that_nobody_reaches_change_no_account(request: pytest.FixtureRequest):
+    """A market, a collector and a recycler: units come back, and none is sold again."""
+    nodes = {"v": "supplier", "p": "plant", "m": "market", "c": "collector", "i": "inspection", "y": "recycler"}
+    lanes = {"v > p": {"lead": 1}, "p > m": {}, "m > c": {}, "c > i": {}, "i > y": {}, "y > p": {"lead": 1}}
+    battery = ProductShare(archetype="ev_battery", name="battery")
+
+    def accounts() -> tuple[int, dict[str, list[float]]]:
+        run = tiny.simulated(tiny.net(nodes, lanes), {"p.S": 0.5, "y.M": 1.0}, products=(battery,))
+        ledger = {**run.ledger.money, **run.ledger.flow}
+        return run.layout.products.classes, {str(name): values.tolist() for name, values in ledger.items()}
+
+    classes, found = accounts()
+    request.getfixturevalue("all_classes")
+    all_classes, expected = accounts()
+    assert (classes, all_classes) == (1, 5)
+    assert found == {name: pytest.approx(values, rel=1e-12) for name, values in expected.items()}
+    assert sum(found["end_of_life"]) > 0.0 and sum(found["to_recycling"]) > 0.0
+
+
 def test_quality_falls_with_every_life_and_a_little_in_remanufacture():
     assert class_quality(worn(), LIFE).tolist() == pytest.approx([1.0, 0.9, 0.9 * 0.95, 0.81, 0.81 * 0.95])
 

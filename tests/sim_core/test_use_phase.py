@@ -197,6 +197,7 @@ def test_hibernation_delays_what_comes_back_and_keeps_all_of_it():
     assert sum(offered) == pytest.approx(100.0, abs=1e-4)
 
 
+@pytest.mark.usefixtures("all_classes")
 def test_hibernating_units_keep_their_class_and_are_no_longer_in_use():
     layout = made_of("fixed", periods=12, vintage=1, lifetime__scale=2.0 / 12.0)
     use = new_use(layout)
@@ -241,6 +242,7 @@ def test_what_ends_its_use_is_as_easy_to_take_apart_as_it_was_made():
         use.sell(t, new_units(layout, 4.0 if t < 12 else 0.0), np.full(CELLS, 1.0 if t < 3 else 0.0))
 
 
+@pytest.mark.usefixtures("all_classes")
 def test_only_new_units_are_made_for_disassembly():
     """Units sold again with them in a year live half as long; they make none of what comes back easier."""
     layout = made_of("fixed", periods=36, lifetime__scale=2.0, lifetime__again=0.75)

@@ -10,6 +10,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import numba
+from numba.core.compiler import Compiler
 
 ARITHMETIC = re.compile(r"= f(?:add|sub|mul|div|neg) |@llvm\.sqrt\.")
 WRITES = re.compile(r"store (?:<\d+ x )?(?:double|float)[ >]")
@@ -17,10 +18,10 @@ UNROLLED = re.compile(r"\.(?:prol|epil)")  # the odd turns of a loop that is unr
 PACKED = re.compile(r"^\s+v?(?:add|sub|mul|div|sqrt)p[sd]\s", re.MULTILINE)
 
 
-def recompile(function: Any, signature: Any) -> Any:
+def recompile(function: Any, signature: Any, compiler: type[Compiler] = Compiler) -> Any:
     """Compile a function again, without its cache: what comes out of a cache can't be looked at."""
     options = {name: value for name, value in function.targetoptions.items() if name != "nopython"}
-    fresh = numba.njit(**options)(function.py_func)
+    fresh = numba.njit(**options, pipeline_class=compiler)(function.py_func)
     fresh.compile(signature)
     return fresh
 
@@ -39,6 +40,12 @@ def scalar_functions(function: Any, signature: Any) -> list[str]:
     vector = _vectorised(text)
     bodies = re.findall(r"^define [^@]*@(\S+?\(.*?^})", text, re.MULTILINE | re.DOTALL)
     return sorted({body[:90] for body in bodies if not vector.issuperset(_loops(body))})
+
+
+def open_functions(function: Any, signature: Any, compiler: type[Compiler]) -> list[str]:
+    """Return the functions in a compiled function's code that others might call, too."""
+    text = recompile(function, signature, compiler).inspect_llvm()[signature]
+    return re.findall(r"^define linkonce_odr [^@]*@(\S{,90})", text, re.MULTILINE)
 
 
 def packed_instructions(function: Any, signature: Any) -> int:

@@ -167,6 +167,9 @@ def _stocks(one: Simulation, other: KernelSimulation) -> Pairs:
 def _use(one: Simulation, other: KernelSimulation) -> Pairs:
     """Units with users, by market, product, class and month or vintage of sale. The kernel has those last."""
     use, r = one.state.use, other._k.r
+    if not other._k.size.durable:  # the kernel has no rows for what is consumed
+        stocks = (use._recent, use._vintages, use.hibernating, use._failed)
+        return {f"in use {i}": (stock, np.zeros_like(stock)) for i, stock in enumerate(stocks)}
     months, vintages = len(use._recent), len(use._vintages)
     shape = use.hibernating.shape[:-1]
     new = use._vintages[:, :, :, 0].sum(axis=1)  # (vintages, P, B)

@@ -13,8 +13,9 @@ from sim_core.engine.state import BY_CLASS, BY_PRODUCT, MATERIAL
 from sim_core.errors import BalanceError
 from sim_core.kernel import tables
 from sim_core.kernel.constants import COMMON, GROUPS, VALUES
+from sim_core.kernel.period import CHANGES, DIFFERS
 from sim_core.kernel.simulation import KernelSimulation
-from sim_core.ledger import Ledger
+from sim_core.ledger import Account, Flow, Ledger
 from sim_core.network import LaneGroup, NodeKind
 from tests.sim_core.kernel.parity import apart, kernel, place, rich, whole
 from tests.sim_core.random_models import KEYS, PERIODS, Case, Size
@@ -105,7 +106,7 @@ TERMS = tuple(model(SEEDS[0])[0].simulation(KEYS)._table.paths)
 def term(run: KernelSimulation, name: str) -> np.ndarray:
     """A term's rows in all periods, to be written to."""
     first = getattr(run._k.q, name)
-    run._changes[...] = True
+    run._changes[...] = CHANGES | DIFFERS
     return run._terms[:, first : first + int(np.prod(run._table.paths[name].shape[1:-1]))]
 
 
@@ -128,6 +129,18 @@ def test_one_product_s_recovery_of_one_material_is_found_by_a_millionth():
         values[int(values.argmax())] *= 1.0 - 1e-6
 
     assert seen_in_any(less)
+
+
+@pytest.mark.parametrize("name", [Account.PRODUCTION, Account.DISPOSAL, Flow.DEMAND, Flow.DISPLACED])
+def test_an_account_that_is_left_out_of_the_books_is_reported(name: Account | Flow):
+    def left_out(run: KernelSimulation) -> None:
+        start, last = place(run, "posted"), int(run._k.size.posted) - 1
+        posted = run._k.z[start : start + last + 1]
+        at = posted.tolist().index([*Account, *Flow].index(name))
+        posted[[at, last]] = posted[[last, at]]
+        run._k.size["posted"] -= 1
+
+    assert breaks_balance(left_out)
 
 
 # ---- lanes

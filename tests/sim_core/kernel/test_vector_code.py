@@ -7,9 +7,10 @@ copy, such as the terms of each cell's scenario, whose places in the table follo
 import numba
 import numpy as np
 import pytest
+from numba.core.compiler import Compiler
 
 from sim_core.kernel.jit import OPTIONS
-from sim_core.kernel.period import advance
+from sim_core.kernel.period import advance, start_totals
 from sim_core.kernel.sales import sell
 from sim_core.kernel.simulation import KernelSimulation
 from sim_core.network import NodeKind
@@ -60,3 +61,13 @@ def test_a_loop_that_goes_cell_by_cell_is_named():
         numba.njit(**OPTIONS)(beside), (rows, rows, numba.typeof(np.zeros(8)), integer, integer)
     )
     assert any("beside" in name for name in found)
+
+
+def test_what_an_entry_calls_is_its_own():
+    """Functions that others might ask for are kept whole, with all their arguments."""
+    run = started()
+    (signature,) = [one for one in start_totals.signatures if numba.types.float64 is one[1].dtype][:1]
+    compiler = start_totals._compiler.pipeline_class
+    kept = [assembly.open_functions(start_totals, signature, one) for one in (compiler, Compiler)]
+    assert kept[0] == [] and len(kept[1]) > 0
+    assert run.t == 1
