@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow bench-model bench-kernel bench-peers lint typecheck format lock clean
+.PHONY: help setup demo test test-slow bench-model bench-kernel bench-peers bench-bound lint typecheck format lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # For machines whose package index has no CPU build of PyTorch: TORCH_ARGS="--index-url <an index of CPU builds>".
@@ -57,6 +57,9 @@ bench-kernel: $(STAMP)  ## the kernel beside the machine and the NumPy engine; w
 
 bench-peers: $(STAMP)  ## four other simulators beside ours, on one core; writes build/bench/peers.json
 	@$(BIN)/python -m benchmarks.bench_peers
+
+bench-bound: $(STAMP)  ## what no control can beat: is it so, how tight, how long; writes build/bench/bound.json
+	@$(BIN)/python -m benchmarks.bench_bound
 
 lint: $(STAMP)  ## ruff and the import rules
 	@$(BIN)/ruff check .

@@ -15,7 +15,7 @@ import numpy as np
 
 from sim_core.control import LEVERS
 from sim_core.engine.rollout import observe
-from sim_core.kernel.books import balance, build, count, hold, keep_totals, open_books, post
+from sim_core.kernel.books import balance, build, count, hold, keep_totals, open_books, post, price_units
 from sim_core.kernel.collection import consolidate, take_back
 from sim_core.kernel.constants import opened
 from sim_core.kernel.demand import draw_demand
@@ -34,9 +34,9 @@ from sim_core.kernel.use_phase import close_vintage
 
 # In the order of sim_core.kernel.period.advance; the last one counts all stocks, every CHECK_EVERY periods.
 STEPS = (
-    "gather", "draw_demand", "open_books", "build", "close_vintage", "take_back", "consolidate", "inspect",
-    "remanufacture", "recycle", "produce", "sell", "order_goods", "order_feed", "keep_past", "record", "keep_totals",
-    "hold", "post", "count",
+    "gather", "draw_demand", "open_books", "price_units", "build", "close_vintage", "take_back", "consolidate",
+    "inspect", "remanufacture", "recycle", "produce", "sell", "order_goods", "order_feed", "keep_past", "record",
+    "keep_totals", "hold", "post", "count",
 )  # fmt: skip
 NOTHING = -1
 _EMPTY_CALLS = 2000
@@ -52,40 +52,42 @@ def step(which, boxed, d, x, w, tm, ct, table, changes, scenario, scan, t, worst
     elif which == 2:
         open_books(k, w, n)
     elif which == 3:
+        price_units(k, w, tm, n)
+    elif which == 4:
         if k.levers.invest_recycler or k.levers.invest_remanufacturer or k.levers.invest_collector:
             build(k, x, w, t, n)
-    elif which == 4:
-        close_vintage(k, x, t, n)
     elif which == 5:
-        take_back(k, x, w, tm, ct, t, n)
+        close_vintage(k, x, t, n)
     elif which == 6:
-        consolidate(k, x, w, tm, ct, t, n)
+        take_back(k, x, w, tm, ct, t, n)
     elif which == 7:
-        inspect(k, x, w, tm, ct, t, n)
+        consolidate(k, x, w, tm, ct, t, n)
     elif which == 8:
-        remanufacture(k, x, w, tm, ct, t, n)
+        inspect(k, x, w, tm, ct, t, n)
     elif which == 9:
-        recycle(k, x, w, tm, ct, t, n)
+        remanufacture(k, x, w, tm, ct, t, n)
     elif which == 10:
-        produce(k, x, w, tm, ct, t, n)
+        recycle(k, x, w, tm, ct, t, n)
     elif which == 11:
-        sell(k, x, w, tm, ct, t, n)
+        produce(k, x, w, tm, ct, t, n)
     elif which == 12:
-        order_goods(k, x, w, tm, ct, t, n)
+        sell(k, x, w, tm, ct, t, n)
     elif which == 13:
-        order_feed(k, x, w, tm, ct, t, n)
+        order_goods(k, x, w, tm, ct, t, n)
     elif which == 14:
+        order_feed(k, x, w, tm, ct, t, n)
+    elif which == 15:
         if k.size.past:
             keep_past(k, x, w, t, n)
-    elif which == 15:
-        record(k, d, x, w, tm, t, len(d.lag), n)
     elif which == 16:
-        keep_totals(k, x, w, n)
+        record(k, d, x, w, tm, t, len(d.lag), n)
     elif which == 17:
-        hold(k, x, w, tm, n)
+        keep_totals(k, x, w, n)
     elif which == 18:
-        post(k, x, w, tm, t, n)
+        hold(k, x, w, tm, n)
     elif which == 19:
+        post(k, x, w, tm, t, n)
+    elif which == 20:
         count(k, x, w, scan[0], scan[1], t + 1, n)
         balance(k, x, w, worst, 0, loosest, n)
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from benchmarks.estimates import Finding, Trace, Values, exact, mean_of, variance_ratio, with_demand
 from benchmarks.known_law import law_answers
-from sim_core.metrics import expected_lives, material_circularity
+from sim_core.circularity import chained_lives, expected_lives, material_circularity
+from sim_core.resilience import Resilience, resilience
 
 EXACT = 1e-6  # relative, of arithmetic
 WIDTH = 3.0  # standard errors
@@ -59,14 +60,29 @@ def known_answers() -> tuple[KnownAnswer, ...]:
 
 
 def _functions() -> Iterator[KnownAnswer]:
-    """Metrics as functions: material circularity and expected lives."""
+    """Metrics as functions: material circularity, expected lives, resilience."""
     for number, (given, answer) in enumerate(_MCI):
         yield _arithmetic(f"mci_{number}", float(material_circularity(**given)), answer)
     # Uses of a new unit: of two states of use, of remanufacture alone, of remanufacture or recycling of the rest.
     yield _arithmetic("uses_from_new", expected_lives(np.array([[0.30, 0.50], [0.45, 0.0]])), 3.157895)
     yield _arithmetic("lives_per_unit", expected_lives(np.array([[0.7 * 0.85]])), 2.469136)
     yield _arithmetic("uses_by_collection", expected_lives(np.array([[0.6]])), 2.5)
+    # The same units, counted over a horizon that has room for four lives: what a mean of lifecycle counts would say.
+    yield _arithmetic("uses_counted_in_a_horizon", float(chained_lives(np.array([0.6]), 4)[0]), 2.176)
     yield _arithmetic("lifecycle_multiplier", expected_lives(np.array([[0.8 * (0.7 + 0.3 * 0.9)]])), 4.464286)
+
+    # Performance drops by 0.4 and comes back in a line over 8 periods, or with a time constant of 3 in a window of 20.
+    line = _recovery(8.0, lambda time: 1.0 - time / 8.0)
+    curve = _recovery(20.0, lambda time: np.exp(-time / 3.0))
+    yield _arithmetic("resilience_triangle_loss", float(line.loss[0]), 1.6)
+    yield _arithmetic("resilience_exponential_loss", float(curve.loss[0]), 1.198473)
+    yield _arithmetic("resilience_exponential_time_to_recover", float(curve.time_to_recover[0]), 6.238325)
+
+
+def _recovery(window: float, left: Callable[[Values], Values], steps: int = 20_000) -> Resilience:
+    """Return the resilience of a system that is down by 0.4 x left(time), observed in small steps."""
+    time = (np.arange(steps)[:, None] + 0.5) * (window / steps)
+    return resilience(1.0 - 0.4 * left(time), np.ones((steps, 1)), window / steps)
 
 
 def _law() -> Iterator[KnownAnswer]:

@@ -19,6 +19,7 @@ def law_answers() -> Iterator[tuple[str, tuple[float, ...], Finding]]:
     yield "ets_cap", (1571583007.0, 1528579492.0, 1485575977.0), _ets_caps()
     yield "carbon_tax_ramp", (2224.8,), _found(40.0 * _months("RAMP", "2026-01", 64).carbon_tax.sum())
     yield "cobalt_share_mid_2033", (0.16,), _cobalt_share()
+    yield "cbam_factor_mean_2026_2033", (0.38625,), _cbam_factor()
 
 
 def _found(*values: float) -> Finding:
@@ -34,6 +35,12 @@ def _cbam_liability() -> Finding:
     """EUR for 1,000 t of steel imported in January 2028, at 80 EUR/t: m (e - B (1 - f)) x price."""
     charged = _months("CBAM", "2028-01", 1).cbam[0, FACTS.materials.index("steel")]
     return _found(1000.0 * KG_PER_T * charged * 80.0 / KG_PER_T)
+
+
+def _cbam_factor() -> Finding:
+    """Mean share of what is embedded that is charged, f of e - B (1 - f), over 2026 to 2033: no line between steps."""
+    charged = _months("CBAM", "2026-01", 96).cbam[:, FACTS.materials.index("steel")]
+    return _found(float(np.mean(1.0 - (2.1 - charged) / 1.37)))
 
 
 def _weee_rate() -> Finding:

@@ -1,7 +1,7 @@
 """Between networks and searches: what can be searched of a controller, and how a candidate becomes one."""
 
 from optimizers.contract import Candidate, SearchSpace
-from optimizers.controllers.compliance_base_stock import PARAMETERS, default_parameters
+from optimizers.controllers import TUNABLE
 from optimizers.controllers.schedule import searched_targets, usual_targets
 from sim_core.control import ControllerRecord
 from sim_core.engine.layout import Layout
@@ -9,10 +9,13 @@ from sim_core.errors import ModelError
 
 
 def search_space(layout: Layout, kind: str) -> SearchSpace:
-    """Return the space of a controller kind. Raises ModelError for a kind that has none."""
-    if kind == "compliance_base_stock":
-        usual = default_parameters(layout)
-        return SearchSpace(epochs=0, levers=(), parameters=PARAMETERS, start=tuple(usual[name] for name in PARAMETERS))
+    """Return the space of a controller kind: a schedule's levers and targets, or the parameters of a tunable one.
+
+    Raises ModelError for a kind that has none.
+    """
+    if kind in TUNABLE:
+        usual = TUNABLE[kind](layout)
+        return SearchSpace(epochs=0, levers=(), parameters=tuple(usual), start=tuple(usual.values()))
     if kind == "schedule":
         names = tuple(searched_targets(layout))
         return SearchSpace(
@@ -24,9 +27,10 @@ def search_space(layout: Layout, kind: str) -> SearchSpace:
     raise ModelError(f"controller {kind!r} has nothing to search; give it parameters, or use 'schedule'")
 
 
-def to_record(kind: str, candidate: Candidate) -> ControllerRecord:
-    """Return the controller that a candidate stands for."""
-    if kind == "compliance_base_stock":
-        return ControllerRecord(kind=kind, parameters=dict(zip(PARAMETERS, candidate.values.tolist(), strict=True)))
+def to_record(kind: str, candidate: Candidate, space: SearchSpace) -> ControllerRecord:
+    """Return the controller that a candidate of a kind's space stands for."""
+    if kind in TUNABLE:
+        named = zip(space.parameters, candidate.values.tolist(), strict=True)
+        return ControllerRecord(kind=kind, parameters=dict(named))
     bits = ["".join("1" if bit else "0" for bit in row) for row in candidate.bits]
     return ControllerRecord(kind=kind, parameters={"levers": bits, "targets": candidate.values.tolist()})

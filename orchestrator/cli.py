@@ -21,6 +21,8 @@ from typer.core import TyperGroup
 from sim_core.errors import CircularBenchError, InputError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from orchestrator.jobs import JobClient, Submission
     from orchestrator.spec import ExperimentSpec
     from orchestrator.sweep import SweepResult
@@ -223,13 +225,11 @@ def leaderboard(
         raise InputError(f"no results at {folder}; run the experiment first, or name its folder with --results DIR")
     from orchestrator.outcome import read_leaderboard
 
-    board = read_leaderboard(folder, loaded).to_json()
+    board = read_leaderboard(folder, loaded).to_json_with_timings()
     if as_json:
         _print_object(board)
         return
-    from orchestrator.console import leaderboard_table, make_console
-
-    make_console(stderr=False).print(leaderboard_table(board["entries"]))
+    _print_board(board, stderr=False)
 
 
 @app.command()
@@ -330,12 +330,23 @@ def _command() -> str:
     return "circularbench" if shutil.which("circularbench") else sys.argv[0]
 
 
+def _print_board(board: dict[str, Any], *, stderr: bool) -> "Console":
+    """Print the leaderboard, the foresight ladder and what scores rest on; return the console."""
+    from orchestrator.console import ladder_table, leaderboard_table, make_console, score_notes
+
+    console = make_console(stderr=stderr)
+    console.print(leaderboard_table(board["entries"]))
+    ladder = ladder_table(board)
+    if ladder is not None:
+        console.print(ladder)
+    for note in score_notes(board):
+        console.print(note, soft_wrap=True)
+    return console
+
+
 def _print_result(result: "SweepResult", *, as_json: bool) -> None:
     """Print the leaderboard and where to look further; the counts as one object when machines read."""
-    from orchestrator.console import leaderboard_table, make_console
-
-    console = make_console(stderr=as_json)
-    console.print(leaderboard_table(result.leaderboard.to_json()["entries"]))
+    console = _print_board(result.leaderboard.to_json_with_timings(), stderr=as_json)
     lines = [
         f"{result.cells:,} runs: {result.simulated:,} simulated, {result.reused:,} reused, {result.failed:,} failed",
         f"report: {result.report}",

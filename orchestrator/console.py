@@ -3,7 +3,7 @@
 All text from an experiment file is printed as it is, never read as markup.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -14,10 +14,13 @@ from rich.text import Text
 if TYPE_CHECKING:
     from orchestrator.simulate import Simulation
 
+_MILLIONS = 1e5  # EUR: costs below are shown in EUR
 _WAVE_MEANING = {
     "search": "search controllers on train scenarios",
     "choose": "choose on validation scenarios",
     "score": "score once on test scenarios",
+    "bound": "bound the cost of test scenarios",
+    "pair": "run test scenarios without shocks, and without recovery",
 }
 
 
@@ -25,45 +28,97 @@ def make_console(*, stderr: bool) -> Console:
     """Return a console on stdout or stderr that wraps nothing when it is not a terminal."""
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=False)
     if not console.is_terminal:
-        console = Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=160)
+        console = Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=200)
     return console
 
 
 def leaderboard_table(entries: Sequence[Mapping[str, Any]]) -> Table | Text:
     """Return the leaderboard as a table, from the entries of its JSON form.
 
-    Cost and difference in millions of EUR, carbon in thousands of tonnes of CO2e, compliance in per cent.
+    Score with its interval where scenarios carry bounds. Cost and difference in millions of EUR (small systems: EUR),
+    carbon in thousands of tonnes of CO2e, compliance in per cent. A star marks what no Entry beats in cost, carbon and
+    circularity together.
     """
     if not entries:
         return Text("no Entry has been scored yet; repeat the command `circularbench run` to go on")
     table = Table(title="Leaderboard", box=box.SIMPLE_HEAD, title_justify="left")
     table.add_column("rank", justify="right")
     table.add_column("entry", overflow="fold")
+    scale, euro = _money(entry["cost"] for entry in entries)
+    scored = any(entry.get("score") is not None or entry.get("compliant") is not None for entry in entries)
     for heading in (
-        "cost\nM EUR",
-        "difference to reference\nM EUR [interval]",
+        *(("score\n[interval]", "complies\n(avoidable)") if scored else ()),
+        f"cost\n{euro}",
+        f"difference to reference\n{euro} [interval]",
         "carbon\nkt CO2e",
         "circularity\nMCI",
         "compliance\n%",
         "n",
     ):
         table.add_column(heading, justify="right")
+    timed = any(entry.get("cpu_s") is not None for entry in entries)
+    if timed:
+        table.add_column("CPU\ns", justify="right")
     against_random = any("random_diff" in entry for entry in entries)
     if against_random:
-        table.add_column("difference to random\nM EUR [interval]", justify="right")
+        table.add_column(f"difference to random\n{euro} [interval]", justify="right")
     for entry in entries:
         table.add_row(
             _number(entry["rank"], 1, 0),
-            Text(str(entry["name"])),
-            _number(entry["cost"], 1e-6, 3),
-            _difference(entry),
+            Text(f"{entry['name']} *" if entry.get("pareto") else str(entry["name"])),
+            *((_score(entry), _verdict(entry)) if scored else ()),
+            _number(entry["cost"], scale, 3),
+            _difference(entry, "cost_diff", scale),
             _number(entry["carbon"], 1e-3, 2),
             _number(entry["circularity"], 1, 4),
             _number(entry["compliance"], 100, 1),
             _number(entry["n"], 1, 0),
-            *([_difference(entry, "random_diff")] if against_random else []),
+            *([_number(entry.get("cpu_s"), 1, 1)] if timed else []),
+            *([_difference(entry, "random_diff", scale)] if against_random else []),
         )
     return table
+
+
+def ladder_table(board: Mapping[str, Any]) -> Table | None:
+    """Return the foresight ladder between the reference and the bound; None with fewer than two steps.
+
+    The bound's and the reference's costs are means over the scored scenarios.
+    """
+    steps = board.get("ladder") or []
+    if len(steps) < 2:
+        return None
+    scale, euro = _money(step["cost"] for step in steps)
+    table = Table(title="Foresight ladder", box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column("view")
+    table.add_column("entry", overflow="fold")
+    for heading in ("score", f"cost\n{euro}", f"gain on the step below\n{euro} [interval]"):
+        table.add_column(heading, justify="right")
+    ends = board.get("bound_cost") is not None
+    if ends:
+        table.add_row("", "(reference)", _number(0.0, 1, 3), _number(board["reference_cost"], scale, 3), "")
+    for step in steps:
+        score, cost = _number(step["score"], 1, 3), _number(step["cost"], scale, 3)
+        table.add_row(Text(step["view"]), Text(step["entry"]), score, cost, _difference(step, "gain", scale))
+    if ends:
+        table.add_row("", "(bound)", _number(1.0, 1, 3), _number(board["bound_cost"], scale, 3), "")
+    return table
+
+
+def score_notes(board: Mapping[str, Any]) -> list[str]:
+    """Return what must be known to read the scores: on how many scenarios they rest, and which are left out."""
+    if not board["entries"] or "bounded" not in board:
+        return []
+    unbounded, flat = board["unbounded"], board["no_headroom"]
+    if not board["bounded"] and not unbounded:
+        return ["no scenario carries a bound: set bound.scenarios in the experiment to get scores"]
+    notes = [f"scores rest on {board['scored']:,} of {board['bounded']:,} bounded scenarios"]
+    if flat:
+        notes.append(f"no headroom: on {len(flat):,} the reference is within 1 % of the bound, so they are left out")
+    if unbounded:
+        notes.append(f"unbounded: the bound of {', '.join(unbounded)} could not be computed")
+    if all(entry["score"] is None for entry in board["entries"]):
+        notes.append("no score: a family has no scenario that could be scored, or every Entry failed somewhere")
+    return notes
 
 
 def simulation_table(simulation: "Simulation") -> Table:
@@ -127,12 +182,35 @@ def passport_table(passport: Mapping[str, Any]) -> Table:
     return table
 
 
-def _difference(entry: Mapping[str, Any], name: str = "cost_diff") -> str:
+def _score(entry: Mapping[str, Any]) -> str:
+    """Format a score with its limits."""
+    if entry["score"] is None:
+        return "-"
+    value = _number(entry["score"], 1, 3)
+    if entry["score_lo"] is None:
+        return value
+    return f"{value} [{_number(entry['score_lo'], 1, 3)}, {_number(entry['score_hi'], 1, 3)}]"
+
+
+def _verdict(entry: Mapping[str, Any]) -> str:
+    """Say whether an Entry complies, with the upper limit of what it could have avoided where it does not."""
+    if entry["compliant"] is None:
+        return "-"
+    return "yes" if entry["compliant"] else f"no ({entry['avoidable_hi']:.1%})"
+
+
+def _money(costs: Iterable[float | None]) -> tuple[float, str]:
+    """Return the factor and name of the unit that shows costs in readable numbers."""
+    most = max((abs(cost) for cost in costs if cost is not None), default=_MILLIONS)
+    return (1e-6, "M EUR") if most >= _MILLIONS else (1.0, "EUR")
+
+
+def _difference(entry: Mapping[str, Any], name: str, scale: float) -> str:
     """Format a paired difference with its limits."""
     if entry.get(name) is None:
         return "-"
-    low, high = (_number(entry[f"{name}_{limit}"], 1e-6, 3, sign=True) for limit in ("lo", "hi"))
-    return f"{_number(entry[name], 1e-6, 3, sign=True)} [{low}, {high}]"
+    low, high = (_number(entry[f"{name}_{limit}"], scale, 3, sign=True) for limit in ("lo", "hi"))
+    return f"{_number(entry[name], scale, 3, sign=True)} [{low}, {high}]"
 
 
 def _number(value: float | None, factor: float, digits: int, *, sign: bool = False) -> str:

@@ -13,9 +13,21 @@ from sim_core.suite import SuiteDefinition
 CONTROLLERS: Mapping[str, str] = {
     "linear": "nothing",
     "base_stock": "parameters",
+    "local_base_stock": "search or parameters",
+    "s_S": "search or parameters",
+    "echelon_base_stock": "search or parameters",
+    "push": "search or parameters",
+    "pull": "search or parameters",
+    "smu": "search or parameters",
+    "best_grade_first": "search or parameters",
     "compliance_base_stock": "search or parameters",
+    "compliance_greedy": "search or parameters",
+    "dynamic_programme": "nothing",
     "schedule": "search",
 }
+VIEWS = ("myopic", "announced", "law", "clairvoyant")  # what a rolling-horizon controller knows, ever more
+# parameters that are a text, with what they may say
+TEXTS: Mapping[str, Mapping[str, tuple[str, ...]]] = {"mpc": {"view": VIEWS}}
 _USUAL_COVER: float = SuiteDefinition.__dataclass_fields__["max_cover"].default
 
 
@@ -23,6 +35,7 @@ def entry_objections(tree: Any) -> Iterator[Objection]:
     """Yield what is wrong across the fields of the Entries."""
     yield from _names(tree)
     yield from _controllers(tree)
+    yield from _texts(tree)
     yield from _searches(tree)
     yield from _targets(tree)
 
@@ -61,6 +74,21 @@ def _controllers(tree: Any) -> Iterator[Objection]:
         elif fixed and searched and "search" in need:
             message = "an Entry gives either search or parameters"
             yield Objection(path=(*path, "parameters"), message=message, hint="remove one of them", key=True)
+
+
+def _texts(tree: Any) -> Iterator[Objection]:
+    """Check parameters that are a text, or should be one."""
+    for index in range(len(list_at(tree, "entries"))):
+        known = TEXTS.get(text_at(tree, "entries", index, "controller") or "", {})
+        given = value_at(tree, "entries", index, "parameters")
+        for name, value in given.items() if isinstance(given, Mapping) else ():
+            path: TreePath = ("entries", index, "parameters", name)
+            choices = known.get(name)
+            if choices is None and isinstance(value, str):
+                yield Objection(path=path, message="must be a number")
+            elif choices is not None and value not in choices:
+                message, hint = f"must be one of {list(choices)}", near_miss(str(value), choices)
+                yield Objection(path=path, message=message, hint=hint)
 
 
 def _searches(tree: Any) -> Iterator[Objection]:

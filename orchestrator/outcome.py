@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.journal import Journal
-from orchestrator.leaderboard import EntryCells, Leaderboard, build_leaderboard
+from orchestrator.leaderboard import Leaderboard, build_leaderboard
 from orchestrator.plan import Plan, instruments, make_plan
 from orchestrator.records import CellRow, Generation
 from orchestrator.spec import ExperimentSpec, load
+from orchestrator.standings import EntryCells
+from orchestrator.work import BOUND, LINEAR, Cell
 from sim_core.catalogue import archetype
 from sim_core.control import ControllerRecord
 from sim_core.errors import InputError
@@ -25,13 +27,15 @@ class Outcome:
     """Everything that a finished sweep's outputs are made of, read from the journal.
 
     keys: of all records that the plan rests on. searches: generations by Entry. entries: chosen controllers with
-    their test runs.
+    their test runs. bounds: of test scenarios. linear: runs without recovery on the test scenarios, if any are needed.
     """
 
     plan: Plan
     keys: tuple[str, ...]
     searches: Mapping[str, Sequence[Generation]]
     entries: tuple[EntryCells, ...]
+    bounds: tuple[CellRow, ...]
+    linear: tuple[CellRow, ...]
     cells: int
     failed: int
 
@@ -76,14 +80,20 @@ def read_outcome(plan: Plan, journal: Journal) -> Outcome:
         chosen[name] = ControllerRecord.from_json(choice["controller"])
         keys.append(choice_key)
         validation += [cell.key for cell in plan.choice_cells(generations[-1].finalists)]
-    entries: list[EntryCells] = []
-    score = {name: plan.score_cells(chosen[name]) for name in plan.entries}
-    rows = journal.cells({cell.key for cells in score.values() for cell in cells})
-    for name, cells in score.items():
-        missing = sum(cell.key not in rows for cell in cells)
-        if missing:
-            raise InputError(f"{missing} runs of entry {name!r} are missing: run the experiment again to resume it")
-        entries.append(EntryCells(name=name, controller=chosen[name], cells=tuple(rows[cell.key] for cell in cells)))
+    rows = _rows(journal, [cell for name in plan.entries for cell in plan.score_cells(chosen[name])], "test runs")
+    bounds = _rows(journal, plan.bound_cells(), "bounds")
+    pairs = _rows(journal, plan.wave_pair(chosen.values()), "runs beside their calm twins, or without recovery,")
+    entries = [
+        EntryCells(
+            name=name,
+            controller=chosen[name],
+            cells=tuple(rows[cell.key] for cell in plan.score_cells(chosen[name])),
+            pairs=tuple(pairs[cell.key] for cell in plan.pair_cells(chosen[name])),
+        )
+        for name in plan.entries
+    ]
+    linear = tuple(pairs[cell.key] for cell in plan.counterfactual_cells())
+    rows |= bounds | pairs
     choice_rows = journal.cells(validation)
     keys += [*rows, *choice_rows]
     failed = {row.key for row in (*rows.values(), *choice_rows.values()) if row.status != "ok"}
@@ -92,9 +102,25 @@ def read_outcome(plan: Plan, journal: Journal) -> Outcome:
         keys=tuple(sorted(set(keys))),
         searches=searches,
         entries=tuple(entries),
+        bounds=tuple(bounds.values()),
+        linear=linear or _linear(entries),
         cells=evaluations + len(rows.keys() | choice_rows.keys()),
         failed=len(failed),
     )
+
+
+def _rows(journal: Journal, cells: Sequence[Cell], what: str) -> dict[str, CellRow]:
+    """Return the rows of a wave by key. Raises InputError when some are missing."""
+    keys = {cell.key for cell in cells}
+    rows = journal.cells(keys)
+    if len(rows) < len(keys):
+        missing = len(keys) - len(rows)
+        raise InputError(f"{missing} {what} are missing: run the experiment again to resume it")
+    return rows
+
+
+def _linear(entries: Sequence[EntryCells]) -> tuple[CellRow, ...]:
+    return next((entry.cells for entry in entries if entry.controller.digest == LINEAR.digest), ())
 
 
 def read_leaderboard(results: Path, spec: ExperimentSpec | None = None) -> Leaderboard:
@@ -121,9 +147,26 @@ def build_board(spec: ExperimentSpec, outcome: Outcome, journal: Journal) -> Lea
         resamples=spec.statistics.resamples,
         confidence=spec.statistics.confidence,
         digest=journal.digest(outcome.keys),
+        bounds=outcome.bounds,
+        linear=outcome.linear,
     )
     templates = {name for name in spec.to_suite().archetypes if not archetype(name).ranked}
-    return replace(board, random=random, templates=tuple(sorted(templates)))
+    seconds = _cpu_seconds(outcome, journal)
+    return replace(board, random=random, templates=tuple(sorted(templates)), cpu_s=seconds)
+
+
+def _cpu_seconds(outcome: Outcome, journal: Journal) -> dict[str, float | None]:
+    """Return what each Entry took, as far as it was noted: its search, the choice between finalists, the test runs."""
+    noted: dict[str, float] = journal.get_note(outcome.plan.timings) or {}
+    result: dict[str, float | None] = {}
+    for entry in outcome.entries:
+        names = {entry.controller.digest}
+        if entry.name in outcome.searches:
+            names.add(outcome.plan.searches[entry.name].search)
+            names |= {record.digest for record in outcome.searches[entry.name][-1].finalists}
+        known = [noted[name] for name in sorted(names) if name in noted]
+        result[entry.name] = sum(known) if known else None
+    return result
 
 
 def describe(spec: ExperimentSpec, results: Path) -> dict[str, Any]:
@@ -150,9 +193,13 @@ def _open(results: Path) -> Journal | None:
 
 
 def _waves(plan: Plan, journal: Journal | None) -> list[dict[str, Any]]:
-    search_cells = search_done = choose_cells = choose_done = score_done = 0
+    search_cells = search_done = choose_cells = choose_done = 0
     chosen = dict(plan.fixed)
     open_end = False
+
+    def done(cells: Sequence[Cell]) -> int:
+        return len(journal.cells(cell.key for cell in cells)) if journal else 0
+
     for name, job in plan.searches.items():
         generations = journal.generations(job.search) if journal else []
         search_cells += job.budget * len(job.scenarios)
@@ -164,15 +211,20 @@ def _waves(plan: Plan, journal: Journal | None) -> list[dict[str, Any]]:
         finalists = generations[-1].finalists
         cells = plan.choice_cells(finalists)
         choose_cells += len(cells)
-        choose_done += len(journal.cells(cell.key for cell in cells)) if journal else 0
+        choose_done += done(cells)
         choice = journal.choice(plan.choice_key(job, finalists)) if journal else None
         if choice:
             chosen[name] = ControllerRecord.from_json(choice["controller"])
-    for controller in chosen.values():
-        score_done += len(journal.cells(cell.key for cell in plan.score_cells(controller))) if journal else 0
     score_cells = len(plan.entries) * len(plan.suite.scenarios("test"))
+    score_done = sum(done(plan.score_cells(controller)) for controller in chosen.values())
+    bounds, pairs = plan.bound_cells(), plan.wave_pair(chosen.values())
+    scored = {cell.key for controller in chosen.values() for cell in plan.score_cells(controller)}
+    own = [cell for cell in pairs if cell.key not in scored]  # the runs of an Entry without recovery are scored already
+    unknown = (len(plan.entries) - len(chosen)) * len(plan.pair_cells(BOUND))
     return [
         {"name": "search", "cells": search_cells, "done": search_done, "upper_bound": False},
         {"name": "choose", "cells": choose_cells, "done": choose_done, "upper_bound": open_end},
         {"name": "score", "cells": score_cells, "done": score_done, "upper_bound": open_end},
+        {"name": "bound", "cells": len(bounds), "done": done(bounds), "upper_bound": False},
+        {"name": "pair", "cells": len(own) + unknown, "done": done(own), "upper_bound": bool(unknown)},
     ]

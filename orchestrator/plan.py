@@ -1,11 +1,12 @@
 """The plan of an experiment: which searches, choices and runs it needs, each under a key that never changes.
 
-Three waves: search (on training scenarios), choose (finalists on validation scenarios), score (once, on test
-scenarios). The next wave follows from the records of the one before.
+Five waves: search (on training scenarios), choose (finalists on validation scenarios), score (once, on test
+scenarios), bound (the least cost of test scenarios, whatever the controller), pair (what shocks cost, and what no
+recovery would). What a wave holds follows from the records of those before; bounds need none.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import optimizers
 import sim_core
+from optimizers.controllers import NEEDS_STATE
 from orchestrator.records import CandidateValue, Generation
-from orchestrator.work import Block, Cell, SearchJob
+from orchestrator.work import BOUND, LINEAR, Block, Cell, SearchJob
 from sim_core.control import ControllerRecord
+from sim_core.engine.rollout import LANE_WIDTH
 from sim_core.network_generator import template_nodes
 from sim_core.seeding import content_id
 from sim_core.suite import SuiteDefinition
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 # A block is about 2 s of work for a shard: enough that its way to an actor costs nothing, little to lose in a crash.
 _BLOCK_NODE_PERIODS = {"kernel": 10_000_000, "numpy": 1_000_000}
 _LEAST_CELLS, _MOST_CELLS = 64, 4096
-_NUMERIC_PACKAGES = ("numpy", "scipy", "numba", "llvmlite")
+_NUMERIC_PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "highspy")
 _EVALUATING = ("shard.py", "search_trial.py")  # the orchestrator's files that shape a value
 
 
@@ -58,7 +61,8 @@ def digest_of_sources(sources: Sequence[Path], root: Path) -> str:
 class Plan:
     """What an experiment needs. searches: by Entry name; fixed: controllers of Entries without a search.
 
-    code: digest of all that computes a value, the engine included. engine: one of ENGINES.
+    code: digest of all that computes a value, the engine included. engine: one of ENGINES. bounds, pairs: how many
+    test scenarios carry a bound, and how many are run with and without their shocks.
     """
 
     suite: SuiteDefinition
@@ -68,6 +72,8 @@ class Plan:
     entries: tuple[str, ...]
     searches: Mapping[str, SearchJob]
     fixed: Mapping[str, ControllerRecord]
+    bounds: int = 0
+    pairs: int = 0
 
     def cell(self, scenario: str, controller: ControllerRecord) -> Cell:
         """Return the cell of a scenario under a controller. Its key does not depend on Entry, wave, block or worker."""
@@ -84,13 +90,70 @@ class Plan:
         """Return the cells that score a chosen controller: every test scenario, once."""
         return [self.cell(scenario, controller) for scenario in self.suite.scenarios("test")]
 
+    def bound_cells(self) -> list[Cell]:
+        """Return the cells that hold bounds: of the first test scenarios, so that families have them in turn."""
+        return [self.cell(scenario, BOUND) for scenario in self.suite.scenarios("test")[: self.bounds]]
+
+    def pair_cells(self, controller: ControllerRecord) -> list[Cell]:
+        """Return the cells that compare a controller's runs with those of calm twins: of the first test scenarios."""
+        return [
+            Cell(key=self.pair_key(scenario, controller), scenario=scenario, controller=controller, measure="pair")
+            for scenario in self.suite.scenarios("test")[: self.pairs]
+        ]
+
+    def pair_key(self, scenario: str, controller: ControllerRecord) -> str:
+        """Return the journal key of a run beside its calm twin."""
+        return content_id("pair", self.code, self.suite_digest, scenario, controller.digest)
+
+    def counterfactual_cells(self) -> list[Cell]:
+        """Return the runs without recovery that handprints compare with; none where nothing is paired."""
+        return self.score_cells(LINEAR) if self.pairs else []
+
+    def wave_pair(self, chosen: Iterable[ControllerRecord]) -> list[Cell]:
+        """Return the cells of the pair wave for the chosen controllers, each cell once."""
+        cells = [cell for controller in chosen for cell in self.pair_cells(controller)]
+        return list({cell.key: cell for cell in (*cells, *self.counterfactual_cells())}.values())
+
+    @property
+    def timings(self) -> str:
+        """The name of the journal's note of CPU seconds."""
+        return f"cpu_s/{self.code[:16]}/{self.suite_digest[:16]}"
+
+    def cut(self, cells: Sequence[Cell], workers: int) -> list[Block]:
+        """Cut cells into blocks, enough of them to occupy the workers, those first whose cells take long.
+
+        A bound is a block of its own. Controllers that look at the state solve a problem of their own in each period,
+        so a block of theirs is what fills the lanes of the NumPy engine, all of one controller.
+        """
+        groups: dict[tuple[int, str, str], list[Cell]] = {}
+        for cell in cells:
+            owner = cell.controller.digest if cell.controller.kind in NEEDS_STATE else ""
+            groups.setdefault((self._most(cell), cell.measure, owner), []).append(cell)
+        found: list[Block] = []
+        for most, measure, owner in sorted(groups):
+            found += blocks(groups[most, measure, owner], 1 if owner else workers, most)
+        return found
+
+    def _most(self, cell: Cell) -> int:
+        """Return how many cells like this one make a block at most."""
+        if cell.controller.kind == BOUND.kind:
+            return 1
+        if cell.controller.kind in NEEDS_STATE:
+            return LANE_WIDTH
+        if cell.measure == "pair":  # two runs each, of the NumPy engine
+            return max(LANE_WIDTH, _BLOCK_NODE_PERIODS["numpy"] // (2 * self._node_periods))
+        return self.block_cells
+
     @property
     def block_cells(self) -> int:
-        """How many cells make a block at most."""
+        """How many runs make a block at most."""
+        return min(_MOST_CELLS, max(_LEAST_CELLS, _BLOCK_NODE_PERIODS[self.engine] // self._node_periods))
+
+    @property
+    def _node_periods(self) -> int:
         network = self.suite.network
         nodes = len(template_nodes(network) if isinstance(network, str) else network.nodes)
-        work = nodes * self.suite.periods * len(self.suite.products)
-        return min(_MOST_CELLS, max(_LEAST_CELLS, _BLOCK_NODE_PERIODS[self.engine] // work))
+        return nodes * self.suite.periods * len(self.suite.products)
 
     def choice_key(self, job: SearchJob, finalists: Sequence[ControllerRecord]) -> str:
         """Return the journal key of the choice between a search's finalists."""
@@ -131,6 +194,8 @@ def make_plan(spec: "ExperimentSpec") -> Plan:
         entries=tuple(entry.name for entry in spec.entries),
         searches=searches,
         fixed=fixed,
+        bounds=spec.bound.scenarios,
+        pairs=spec.pairs.scenarios,
     )
 
 

@@ -4,7 +4,7 @@ A record's body holds only what is a function of its key: no timing, no worker, 
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from sim_core.control import ControllerRecord
@@ -53,8 +53,8 @@ class Generation:
     """One step of one search: all its candidates in the order asked, told together.
 
     `finalists` is empty but in the last generation, where it lists the controllers to be judged on validation
-    scenarios, best first. `simulated` counts the cells that this process simulated (not looked up); it is not
-    part of the body.
+    scenarios, best first. `simulated` counts the cells that this process simulated (not looked up), `cpu_s` the CPU
+    seconds that it took; they are not part of the body.
     """
 
     search: str  # the search's content id
@@ -62,6 +62,7 @@ class Generation:
     values: tuple[CandidateValue, ...]
     finalists: tuple[ControllerRecord, ...] = ()
     simulated: int = 0
+    cpu_s: float = field(default=0.0, compare=False)
 
     @property
     def key(self) -> str:

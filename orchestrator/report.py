@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.report_charts import convergence_chart, interval_bars, stroke, verdict
+from orchestrator.report_numbers import DASH, limits, money, number
+from orchestrator.report_score import rank_basis, score_facts
 from orchestrator.report_template import TEMPLATE
 
-_DASH = "\N{EN DASH}"
 # From which largest cost on a unit is used; differences are small parts of it, so billions begin late.
 _SCALES = ((1e11, 1e9, "billion EUR"), (1e6, 1e6, "million EUR"), (1e3, 1e3, "thousand EUR"))
 
@@ -34,11 +35,11 @@ def write_report(
 ) -> None:
     """Write the report to `path`, whole or not at all. What is missing is said to be missing.
 
-    leaderboard: `Leaderboard.to_json()`. against_random: {name, cost_diff, cost_diff_lo, cost_diff_hi} per Entry.
-    searches: {entry, points: [(evaluations, best J)]}. suite: label -> text or list. instruments: {name,
-    jurisdiction, type, reference, source, verification}. assumptions: {parameter, value, range, unit, note}.
-    assumption_shares: what ("cost", "carbon") -> share in [0, 1]. reproduce: label -> text. Raises OSError when
-    `path` can't be written.
+    leaderboard: `Leaderboard.to_json()`, with or without timings. against_random: {name, cost_diff, cost_diff_lo,
+    cost_diff_hi} per Entry. searches: {entry, points: [(evaluations, best J)]}. suite: label -> text or list.
+    instruments: {name, jurisdiction, type, reference, source, verification}. assumptions: {parameter, value, range,
+    unit, note}. assumption_shares: what ("cost", "carbon") -> share in [0, 1]. reproduce: label -> text. Raises OSError
+    when `path` can't be written.
     """
     entries = leaderboard["entries"]
     scale, unit = _scale(entries)
@@ -49,7 +50,9 @@ def write_report(
         "unit": unit,
         "reference": reference,
         "confidence": f"{confidence:.0%} bootstrap limits over scenarios",
+        "basis": rank_basis(entries),
         "entries": _leaderboard_rows(entries, scale),
+        **score_facts(leaderboard, scale),
         "random_rows": _difference_rows(against_random, scale),
         **_families(entries, scale),
         "shortfall": _shortfall_rows(entries, scale),
@@ -92,16 +95,24 @@ def _headline(entries: Sequence[Mapping[str, Any]], reference: str, scale: float
     if any(row["rank"] is None for row in entries):
         return "Nothing is ranked: the suite's product is a structural template, and its numbers are placeholders."
     best = min(entries, key=lambda row: row["rank"])
+    if best["name"] == reference and any(_cheaper_by_falling_short(row) for row in entries):
+        return f"{reference} ranks first of {len(entries)}: what costs less falls short of duties that could be met."
     if best["name"] == reference:
         return f"No Entry does better than {reference} on the test scenarios."
     difference, lo, hi = (best.get(name) for name in ("cost_diff", "cost_diff_lo", "cost_diff_hi"))
     if difference is None or lo is None or hi is None:
         return f"{best['name']} ranks first of {len(entries)}; it can't be compared with {reference}."
     words = {"better": "below", "worse": "above", "undecided": "not distinguishable from"}
+    score = f" Its score is {best['score']:.3f}." if best.get("score") is not None else ""
     return (
-        f"{best['name']} ranks first of {len(entries)}. Over {best['n']} test scenarios its cost is "
-        f"{words[verdict(lo, hi)]} that of {reference}: {_money(difference, scale)} {unit} ({_limits(lo, hi, scale)})."
+        f"{best['name']} ranks first of {len(entries)}.{score} Over {best['n']} test scenarios its cost is "
+        f"{words[verdict(lo, hi)]} that of {reference}: {money(difference, scale)} {unit} ({limits(lo, hi, scale)})."
     )
+
+
+def _cheaper_by_falling_short(row: Mapping[str, Any]) -> bool:
+    difference = row.get("cost_diff")
+    return row.get("compliant") is False and difference is not None and difference < 0.0
 
 
 def _scale(entries: Sequence[Mapping[str, Any]]) -> tuple[float, str]:
@@ -115,14 +126,14 @@ def _leaderboard_rows(entries: Sequence[Mapping[str, Any]], scale: float) -> lis
     return [
         {
             **difference,
-            "rank": _number(row["rank"], "d"),
+            "rank": number(row["rank"], "d"),
             "rank_limits": _rank_limits(row),
-            "cost": _money(row.get("cost"), scale),
-            "carbon": _number(row.get("carbon"), ",.0f"),
-            "circularity": _number(row.get("circularity"), ".3f"),
-            "compliance": _number(row.get("compliance"), ".1%"),
-            "n": _number(row.get("n"), ",d"),
-            "failed": _number(row.get("failed"), ",d"),
+            "cost": money(row.get("cost"), scale),
+            "carbon": number(row.get("carbon"), ",.0f"),
+            "circularity": number(row.get("circularity"), ".3f"),
+            "compliance": number(row.get("compliance"), ".1%"),
+            "n": number(row.get("n"), ",d"),
+            "failed": number(row.get("failed"), ",d"),
         }
         for row, difference in zip(entries, differences, strict=True)
     ]
@@ -132,8 +143,8 @@ def _difference_rows(rows: Sequence[Mapping[str, Any]], scale: float) -> list[di
     return [
         {
             "name": row["name"],
-            "diff": _money(row.get("cost_diff"), scale),
-            "limits": _limits(row.get("cost_diff_lo"), row.get("cost_diff_hi"), scale),
+            "diff": money(row.get("cost_diff"), scale),
+            "limits": limits(row.get("cost_diff_lo"), row.get("cost_diff_hi"), scale),
             "bar": bar,
             "verdict": verdict(row.get("cost_diff_lo"), row.get("cost_diff_hi")),
         }
@@ -146,8 +157,8 @@ def _families(entries: Sequence[Mapping[str, Any]], scale: float) -> dict[str, A
 
     def cell(row: Mapping[str, Any], family: str) -> dict[str, str]:
         value = (row.get("per_family") or {}).get(family, {})
-        limits = _limits(value.get("cost_diff_lo"), value.get("cost_diff_hi"), scale)
-        return {"diff": _money(value.get("cost_diff"), scale), "limits": limits}
+        between = limits(value.get("cost_diff_lo"), value.get("cost_diff_hi"), scale)
+        return {"diff": money(value.get("cost_diff"), scale), "limits": between}
 
     rows = [{"name": row["name"], "cells": [cell(row, family) for family in families]} for row in entries]
     return {"families": families, "family_rows": rows}
@@ -159,12 +170,12 @@ def _shortfall_rows(entries: Sequence[Mapping[str, Any]], scale: float) -> list[
     return [
         {
             "name": row["name"],
-            "half": _money(row.get("cost_half_price"), scale),
-            "rank_half": _number(row.get("rank_half_price"), "d"),
-            "cost": _money(row.get("cost"), scale),
-            "rank": _number(row["rank"], "d"),
-            "double": _money(row.get("cost_double_price"), scale),
-            "rank_double": _number(row.get("rank_double_price"), "d"),
+            "half": money(row.get("cost_half_price"), scale),
+            "rank_half": number(row.get("rank_half_price"), "d"),
+            "cost": money(row.get("cost"), scale),
+            "rank": number(row["rank"], "d"),
+            "double": money(row.get("cost_double_price"), scale),
+            "rank_double": number(row.get("rank_double_price"), "d"),
         }
         for row in entries
     ]
@@ -177,7 +188,7 @@ def _search_key(number: int, search: Mapping[str, Any], scale: float) -> dict[st
         "entry": search["entry"],
         "colour": colour,
         "dash": dash,
-        "best": _money(best, scale),
+        "best": money(best, scale),
         "evaluations": f"{evaluations:,}",
     }
 
@@ -189,7 +200,7 @@ def _filled(row: Mapping[str, Any], names: str) -> dict[str, str]:
 def _plain(value: Any) -> str:
     """Return a value as text: a dash for nothing, lists with commas, floats by at most six digits."""
     if value is None or value == "":
-        return _DASH
+        return DASH
     if isinstance(value, (list, tuple)):
         return ", ".join(_plain(item) for item in value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
@@ -197,16 +208,4 @@ def _plain(value: Any) -> str:
 
 def _rank_limits(row: Mapping[str, Any]) -> str:
     lo, hi = row.get("rank_lo"), row.get("rank_hi")
-    return _DASH if lo is None or hi is None else f"{lo} to {hi}"
-
-
-def _limits(lo: float | None, hi: float | None, scale: float) -> str:
-    return _DASH if lo is None or hi is None else f"{_money(lo, scale)} to {_money(hi, scale)}"
-
-
-def _money(value: float | None, scale: float) -> str:
-    return _number(None if value is None else value / scale, ",.2f")
-
-
-def _number(value: float | None, form: str) -> str:
-    return _DASH if value is None else format(value, form).replace("-", "\N{MINUS SIGN}")
+    return DASH if lo is None or hi is None else f"{lo} to {hi}"

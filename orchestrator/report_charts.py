@@ -1,4 +1,5 @@
-"""The report's two drawings, as inline SVG: an interval beside zero, and best-so-far by evaluations.
+"""The report's drawings, as inline SVG: an interval beside zero, a score between its anchors, best-so-far by
+evaluations.
 
 Every text that enters a drawing is escaped by `Markup.format`.
 """
@@ -55,6 +56,35 @@ def _interval_bar(row: Mapping[str, Any], place: Callable[[float], float]) -> Ma
     ).format(
         call=call.replace(" ", "-"), w=_BAR_WIDTH, h=_BAR_HEIGHT, label=label, y=y,
         zero=place(0.0), lo=place(lo), hi=place(hi), mid=place(middle),
+    )  # fmt: skip
+
+
+def score_bars(rows: Sequence[Mapping[str, Any]]) -> list[Markup]:
+    """Return one drawing per row of (score, score_lo, score_hi), with lines at the reference, 0, and the bound, 1."""
+    names = ("score", "score_lo", "score_hi")
+    values = [row[name] for row in rows for name in names if row.get(name) is not None]
+    low, high = min([0.0, *values]), max([1.0, *values])
+
+    def place(value: float) -> float:
+        return round(_BAR_MARGIN + (value - low) / (high - low) * (_BAR_WIDTH - 2 * _BAR_MARGIN), 1)
+
+    return [_score_bar(row, place) for row in rows]
+
+
+def _score_bar(row: Mapping[str, Any], place: Callable[[float], float]) -> Markup:
+    score = row.get("score")
+    if score is None:
+        return Markup('<span class="muted">no score</span>')
+    lo, hi = (score if row.get(name) is None else row[name] for name in ("score_lo", "score_hi"))
+    return Markup(
+        '<svg class="bar {call}" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{label}">'
+        '<line class="zero" x1="{zero}" x2="{zero}" y1="0" y2="{h}"/><line class="zero" x1="{one}" x2="{one}" y1="0" '
+        'y2="{h}"/><line class="whisker" x1="{lo}" x2="{hi}" y1="{y}" y2="{y}"/><circle cx="{mid}" cy="{y}" r="4.5"/>'
+        "</svg>"
+    ).format(
+        call=verdict(-hi, -lo), w=_BAR_WIDTH, h=_BAR_HEIGHT, y=_BAR_HEIGHT // 2,
+        label=f"score {score:.3f}, limits {lo:.3f} to {hi:.3f}",
+        zero=place(0.0), one=place(1.0), lo=place(lo), hi=place(hi), mid=place(score),
     )  # fmt: skip
 
 

@@ -68,8 +68,8 @@ dt { color: #41525c; } dd { margin: 0; }
 <main>
 <h2>Leaderboard</h2>
 {% if entries %}
-<p>Ranked by mean cost J over the test scenarios, lower is better. Differences are paired: each Entry met the same
-scenarios. Limits are {{ confidence }}; the rank interval is what the same resampling allows.</p>
+<p>{{ basis }} Differences are paired: each Entry met the same scenarios.
+Limits are {{ confidence }}; the rank interval is what the same resampling allows.</p>
 <div class="scroll"><table>
 <thead><tr><th>Rank</th><th>Interval</th><th class="t">Entry</th><th>Cost J, {{ unit }}</th>
 <th>Difference to {{ reference }}</th><th class="t">Below zero is better</th><th>Carbon, t CO2e</th>
@@ -84,6 +84,57 @@ scenarios. Limits are {{ confidence }}; the rank interval is what the same resam
 <p class="muted">Carbon, circularity (material circularity indicator, 0 to 1) and compliance are means over the
 scenarios; a dash means that nothing defines the value, such as compliance where nothing was due.</p>
 {% else %}<p class="empty">No Entry has been scored yet.</p>{% endif %}
+
+<h2>Score and compliance</h2>
+{% if score_rows %}
+<p>The score is 0 for {{ reference }} and 1 for the bound, which no control whatsoever can beat: the share of the gap
+between them that an Entry closes, as a ratio of sums in each family, then the mean over families. An Entry complies
+when at most 0.1 % of what was due fell short and could have been met, by the upper limit.</p>
+<div class="scroll"><table>
+<thead><tr><th class="t">Entry</th><th>Score</th><th>Limits</th><th class="t">From reference to bound</th>
+<th class="t">Compliance</th><th>Avoidable</th><th>Upper limit</th></tr></thead>
+<tbody>
+{% for row in score_rows %}
+<tr><th class="t name">{{ row.name }}</th><td>{{ row.score }}</td><td>{{ row.limits }}</td><td>{{ row.bar }}</td>
+<td class="t">{{ row.complies }}</td><td>{{ row.avoidable }}</td><td>{{ row.avoidable_hi }}</td></tr>
+{% endfor %}
+</tbody></table></div>
+{% else %}<p class="empty">No scenario carries a bound, so there is no score: set bound.scenarios in the
+experiment.</p>{% endif %}
+{% for note in score_notes %}<p class="muted">{{ note }}</p>{% endfor %}
+
+<h2>What foresight is worth</h2>
+{% if ladder %}
+<p>The same rolling-horizon controller with ever more knowledge. The gain is the paired difference in J to the step
+below, {{ unit }}; below zero is better. Costs of {{ reference }} and of the bound are means over the scored
+scenarios.</p>
+<div class="scroll"><table>
+<thead><tr><th class="t">View</th><th class="t">Entry</th><th>Score</th><th>Cost J, {{ unit }}</th><th>Gain</th>
+<th>Limits</th></tr></thead>
+<tbody>
+{% for row in ladder %}
+<tr><th class="t">{{ row.view }}</th><td class="t name">{{ row.entry }}</td><td>{{ row.score }}</td>
+<td>{{ row.cost }}</td><td>{{ row.gain }}</td><td>{{ row.limits }}</td></tr>
+{% endfor %}
+</tbody></table></div>
+{% else %}<p class="empty">No two views of a rolling-horizon controller are Entries of this sweep.</p>{% endif %}
+
+<h2>Beyond cost</h2>
+{% if metric_rows %}
+<p>Handprint: carbon of the same scenario without recovery, at equal service, minus the Entry's own; more is better.
+Resilience: what shocks cost in service, against the same scenario without them. On the front: no other Entry is as good
+in cost, carbon and circularity, and better in one.</p>
+<div class="scroll"><table>
+<thead><tr><th class="t">Entry</th><th>On the front</th><th>Service</th><th>Handprint, t CO2e</th>
+<th>Value retained</th><th>Service lost, months</th><th>Deepest drop</th><th>Months to recover</th>
+<th>CPU, s</th></tr></thead>
+<tbody>
+{% for row in metric_rows %}
+<tr><th class="t name">{{ row.name }}</th><td>{{ row.front }}</td>
+{% for cell in row.cells %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}
+</tbody></table></div>
+{% else %}<p class="empty">No metrics are recorded.</p>{% endif %}
 
 <h2>Against random search</h2>
 {% if random_rows %}

@@ -3,6 +3,7 @@
 A restart begins the deterministic search anew; evaluations that the journal knows are looked up, not simulated.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from optimizers import get
 from optimizers.contract import Candidate, Evaluation
 from optimizers.control_space import search_space, to_record
 from orchestrator.records import CandidateValue, CellRow, Generation
-from orchestrator.tables import rows
+from orchestrator.tables import rows, without_cpu_seconds
 from orchestrator.work import Block, Cell, SearchJob
 from sim_core.control import ControllerRecord
 from sim_core.engine.layout import build_layout
@@ -36,13 +37,17 @@ class SearchTrial:
         self._first: Candidate | None = None
         self._index = 0
         self._done = 0
+        self._simulating_s = 0.0
 
     def step(self) -> Generation:
         """Ask, evaluate and tell one whole generation; the last one carries the finalists."""
+        self._simulating_s, began = 0.0, time.process_time()
         asked = self._optimizer.ask(min(self._job.width, self._job.budget - self._done))
         self._first = self._first or asked[0]
         missing = list({candidate.key: candidate for candidate in asked if candidate.key not in self._known}.values())
+        asking_s = time.process_time() - began
         fresh = self._evaluate(missing)
+        began = time.process_time()
         values = [self._known.get(candidate.key) or fresh[candidate.key] for candidate in asked]
         self._optimizer.tell([_evaluation(candidate, value) for candidate, value in zip(asked, values, strict=True)])
         self._done += len(asked)
@@ -52,6 +57,8 @@ class SearchTrial:
             values=tuple(values),
             finalists=self._finalists() if self._done >= self._job.budget or not asked else (),
             simulated=len(missing) * len(self._job.scenarios),
+            # Shards may be processes of their own: what they took comes with their tables.
+            cpu_s=asking_s + self._simulating_s + time.process_time() - began,
         )
         self._index += 1
         return generation
@@ -64,7 +71,7 @@ class SearchTrial:
         return tuple(self._record(candidate) for candidate in best)
 
     def _record(self, candidate: Candidate) -> ControllerRecord:
-        return to_record(self._job.controller, candidate)
+        return to_record(self._job.controller, candidate, self._optimizer.space)
 
     def _evaluate(self, candidates: Sequence[Candidate]) -> dict[str, CandidateValue]:
         if not candidates:
@@ -84,7 +91,9 @@ class SearchTrial:
         ]
         found: dict[str, list[CellRow]] = {}
         for result in self._run(blocks):
-            for row in rows(result):
+            plain, seconds = without_cpu_seconds(result)
+            self._simulating_s += sum(seconds.values())
+            for row in rows(plain):
                 found.setdefault(row.key.partition("/")[0], []).append(row)
         return {candidate.key: _value(candidate.key, found[candidate.key]) for candidate in candidates}
 

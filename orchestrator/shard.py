@@ -1,15 +1,19 @@
-"""Shard: simulates blocks of cells of one suite. Plain Python: no Ray, no journal, no clock."""
+"""Shard: simulates blocks of cells of one suite. Plain Python: no Ray, no journal.
 
+What a cell gives never depends on time; the CPU seconds that cells took travel beside their rows.
+"""
+
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from optimizers.controllers import build
+from optimizers.controllers import NEEDS_STATE, build
 from orchestrator.records import CellRow
-from orchestrator.tables import table
-from orchestrator.work import ENGINES, Block, Cell
+from orchestrator.tables import table, with_cpu_seconds
+from orchestrator.work import BOUND, ENGINES, Block, Cell
 from sim_core.control import Controller
 from sim_core.engine.layout import Layout, build_layout
 from sim_core.engine.rollout import Simulation, pad
@@ -22,7 +26,7 @@ from sim_core.suite import SuiteDefinition
 
 # Cells that are simulated at once, which bounds memory: an array engine takes about 0.2 MB a cell, the kernel about
 # 150 numbers for each node and product.
-MAX_CELLS = {"kernel": 4096, "numpy": 512}
+MAX_CELLS = {"kernel": 4096, "numpy": 512, "pair": 256, "bound": 1}
 _NODES_AT_ONCE = 400_000
 _KEPT_SCENARIOS = 256  # also the most that are simulated at once: their terms by period are laid out whole
 
@@ -39,15 +43,38 @@ class Shard:
         self._scenarios: dict[str, Scenario] = {}
 
     def run(self, block: Block) -> pa.Table:
-        """Return one row per cell, in the block's order.
+        """Return one row per cell, in the block's order, with the CPU seconds of runs by controller beside them.
 
-        A cell whose controller raises or returns nonsense is a row with status "failed". Raises BalanceError if mass
-        is created or lost.
+        A cell whose controller raises or returns nonsense is a row with status "failed", and so is a bound that can't
+        be computed. Controllers that need the state run on the NumPy engine, whatever the shard's is. Raises
+        BalanceError if mass is created or lost.
         """
-        rows: list[CellRow] = []
-        for batch in self._batches(block.cells, self._engine):
-            rows += self._run_cells(batch)
-        return table(rows)
+        parts: dict[tuple[str, ...], list[int]] = {}
+        for place, cell in enumerate(block.cells):
+            parts.setdefault(self._part(cell), []).append(place)
+        found: dict[int, CellRow] = {}
+        seconds: dict[str, float] = {}
+        for (way, *_), places in parts.items():
+            done: list[CellRow] = []
+            for batch in self._batches([block.cells[place] for place in places], way):
+                began = time.process_time()
+                done += self._run_cells(batch)
+                share = (time.process_time() - began) / len(batch)
+                for cell in batch if way != "pair" else ():
+                    seconds[cell.controller.digest] = seconds.get(cell.controller.digest, 0.0) + share
+            found |= zip(places, done, strict=True)
+        return with_cpu_seconds(table([found[place] for place in range(len(block.cells))]), seconds)
+
+    def _part(self, cell: Cell) -> tuple[str, ...]:
+        """Return how a cell is computed; cells that are computed alike and at once have equal parts.
+
+        Controllers that need the state may be slow, so those of one kind run by themselves: the CPU seconds of a batch
+        are shared evenly over its cells, and no other kind should pay for them.
+        """
+        if cell.controller.kind == BOUND.kind:
+            return ("bound",)
+        slow = cell.controller.kind if cell.controller.kind in NEEDS_STATE else ""
+        return ("pair" if cell.measure == "pair" else "numpy" if slow else self._engine, slow)
 
     def trace(self, cells: Sequence[Cell], names: Sequence[str] = SERIES) -> Mapping[str, NDArray[np.float64]]:
         """Simulate cells and return the named series by period, each (periods, cells).
@@ -74,10 +101,10 @@ class Shard:
             self._scenarios[scenario_id] = build_scenario(self.layout, scenario_id)
         return self._scenarios[scenario_id]
 
-    def _batches(self, cells: Sequence[Cell], engine: str) -> Iterator[Sequence[Cell]]:
-        """Cut cells into batches that memory has room for."""
+    def _batches(self, cells: Sequence[Cell], way: str) -> Iterator[Sequence[Cell]]:
+        """Cut cells into batches that memory has room for. way: an engine, "pair" or "bound"."""
         size = len(self.layout.network.nodes) * len(self.layout.suite.products)
-        most = max(1, min(MAX_CELLS[engine], _NODES_AT_ONCE // size))
+        most = max(1, min(MAX_CELLS[way], _NODES_AT_ONCE // size))
         batch: list[Cell] = []
         names: set[str] = set()
         for cell in cells:
@@ -102,16 +129,23 @@ class Shard:
 
     def _start(self, cells: Sequence[Cell]) -> tuple[Layout, list[Scenario], NDArray[np.intp], Controller, list[str]]:
         """Return what an engine starts from."""
+        scenarios, rows, labels = self._laid_out(cells)
+        return self.layout, scenarios, rows, self._controller(cells), labels
+
+    def _laid_out(self, cells: Sequence[Cell]) -> tuple[list[Scenario], NDArray[np.intp], list[str]]:
+        """Return the distinct scenarios of cells, the one of each cell, and what errors call the cells."""
         names = sorted({cell.scenario for cell in cells})
         number = {name: row for row, name in enumerate(names)}
         rows = np.array([number[cell.scenario] for cell in cells], dtype=np.intp)
-        controller: Controller = build(self.layout, [cell.controller for cell in cells])
         labels = [f"{cell.scenario} under {cell.controller.kind} (cell {cell.key[:12]})" for cell in cells]
-        return self.layout, [self.scenario(name) for name in names], rows, controller, labels
+        return [self.scenario(name) for name in names], rows, labels
+
+    def _controller(self, cells: Sequence[Cell]) -> Controller:
+        return build(self.layout, [cell.controller for cell in cells])
 
     def _ledger(self, cells: Sequence[Cell]) -> Ledger:
         """Return the ledger of the cells, which come first in it."""
-        if self._engine == "kernel":
+        if self._part(cells[0])[0] == "kernel":
             from sim_core.kernel.simulation import KernelSimulation  # Numba: where cells are simulated, and only there
 
             simulation = KernelSimulation(*self._start(cells))
@@ -120,8 +154,35 @@ class Shard:
         simulation.advance()
         return simulation.ledger
 
+    def _bound(self, cell: Cell) -> Mapping[str, Sequence[float]]:
+        """Return a scenario's bound, EUR: `objective` is what no control costs less than."""
+        from sim_core.bound import bound  # HiGHS: where bounds are computed, and only there
+
+        found = bound(self.layout, self.scenario(cell.scenario))
+        return {
+            "objective": [found.lower],
+            "plan": [found.plan],
+            "lacking": [found.lacking],
+            "least_lacking": [found.least_lacking],
+        }
+
+    def _pair(self, cells: Sequence[Cell]) -> Mapping[str, NDArray[np.float64]]:
+        """Return what shocks cost the cells, each against its calm twin."""
+        from sim_core.resilience import pair_metrics
+
+        padded = [cells[i] for i in pad(len(cells))]
+        scenarios, rows, labels = self._laid_out(padded)
+        # A controller may remember what it did, so each of the two runs gets its own.
+        return pair_metrics(self.layout, scenarios, rows, lambda: self._controller(padded), labels)
+
     def _simulate(self, cells: Sequence[Cell]) -> list[CellRow]:
-        metrics = measure(self.layout, self._ledger(cells))
+        way = self._part(cells[0])[0]
+        if way == "bound":
+            metrics = self._bound(cells[0])
+        elif way == "pair":
+            metrics = self._pair(cells)
+        else:
+            metrics = measure(self.layout, self._ledger(cells))
         return [
             CellRow(
                 key=cell.key,

@@ -15,7 +15,7 @@ import numpy as np
 from orchestrator.backend import RunSettings, connected
 from orchestrator.journal import Journal
 from orchestrator.outcome import JOURNAL
-from orchestrator.plan import Plan, blocks, make_plan
+from orchestrator.plan import Plan, make_plan
 from orchestrator.progress import Progress
 from orchestrator.records import CellRow
 from orchestrator.statistics import Interval, mean_interval
@@ -138,16 +138,17 @@ def _with_runs(plan: Plan, runs: int | None) -> Plan:
 def _run(plan: Plan, cells: Sequence[Cell], journal: Journal, parts: Path, progress: Progress) -> None:
     if not cells:
         return
-    from orchestrator.tables import rows, write_part
+    from orchestrator.tables import rows, without_cpu_seconds, write_part
 
     progress.wave("simulate", len(cells))
 
     def keep(block: Block, table: "pa.Table") -> None:
-        journal.put_cells(rows(table), write_part(table, parts))
+        plain, _ = without_cpu_seconds(table)
+        journal.put_cells(rows(plain), write_part(plain, parts))
         progress.advance(len(block.cells))
 
     with connected(plan, RunSettings(in_process=True), progress) as backend:
-        backend.blocks(blocks(cells, 1, plan.block_cells), keep)
+        backend.blocks(plan.cut(cells, 1), keep)
 
 
 def _summary(suite: SuiteDefinition, name: str, rows: Sequence[CellRow]) -> dict[str, Any]:

@@ -5,14 +5,22 @@
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from optimizers import METHODS
 from orchestrator.entry_checks import CONTROLLERS
@@ -90,6 +98,17 @@ def _read(tree: str) -> ReadNetwork:
     return read_network(json.loads(tree))
 
 
+def _number_or_text(value: Any) -> float | str:
+    """Check for a finite number, or a text: whether the controller takes one is a rule of the Entry."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise PydanticKnownError("float_type")
+    if not math.isfinite(value):
+        raise PydanticKnownError("finite_number")
+    return float(value)
+
+
 Name = Annotated[
     str,
     _matching("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "1 to 64 letters, digits, '_', '-' or '.', first a letter or digit"),
@@ -97,6 +116,7 @@ Name = Annotated[
 Seed = Annotated[int, Field(ge=0, le=_MAX_SEED)]
 Family = Annotated[str, _one_of("family", FAMILY_NAMES)]
 Lever = Annotated[str, _one_of("lever", LEVERS)]
+Parameter = Annotated[Any, AfterValidator(_number_or_text)]
 Listed = Field(strict=False)  # YAML has lists; the spec keeps tuples
 
 
@@ -187,7 +207,7 @@ class Entry(_Part):
     name: Name
     controller: Annotated[str, _one_of("controller", tuple(CONTROLLERS))]
     search: Search | None = None
-    parameters: dict[str, float] | None = None
+    parameters: dict[str, Parameter] | None = None
 
 
 class Statistics(_Part):
@@ -196,6 +216,18 @@ class Statistics(_Part):
     resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 2000
     confidence: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95
     seed: Seed = 1
+
+
+class Bound(_Part):
+    """How many test scenarios carry a bound, the first ones, all of them if there are fewer."""
+
+    scenarios: Annotated[int, Field(ge=0, le=1_000_000)] = 64
+
+
+class Pairs(_Part):
+    """How many test scenarios are run again without their shocks, the first ones, all of them if there are fewer."""
+
+    scenarios: Annotated[int, Field(ge=0, le=1_000_000)] = 16
 
 
 class ExperimentSpec(_Part):
@@ -207,6 +239,8 @@ class ExperimentSpec(_Part):
     reference: Name
     entries: Annotated[tuple[Entry, ...], Listed, Field(min_length=1, max_length=500)]
     statistics: Statistics = Statistics()
+    bound: Bound = Bound()
+    pairs: Pairs = Pairs()
     engine: Annotated[str, _one_of("engine", ENGINES)] = "kernel"
 
     @model_validator(mode="before")

@@ -5,9 +5,11 @@ scenario is what is sampled: replications are averaged within their scenario fir
 scenario, and each resample draws whole scenarios, the same ones for every Entry.
 
 Interval: bias-corrected and accelerated (BCa), Efron, "Better bootstrap confidence intervals", JASA 82 (1987) 171-185.
+Of a ratio of sums the accelerating constant is that of its influence values, by strata where there are several: Davison
+and Hinkley, "Bootstrap methods and their application", 1997, equation 5.24.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 
@@ -67,6 +69,19 @@ def probability_of_improvement(differences: NDArray[np.float64]) -> float | None
     return float(np.mean(differences < 0.0) + 0.5 * np.mean(differences == 0.0))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ratio:
+    """A ratio of sums over the scenarios of one stratum: above and below, each (scenarios,); below adds up to > 0."""
+
+    above: NDArray[np.float64]
+    below: NDArray[np.float64]
+
+    @property
+    def value(self) -> float:
+        """sum(above) / sum(below)."""
+        return fsum(self.above) / fsum(self.below)
+
+
 class ScenarioBootstrap:
     """Resamples of scenarios, a pure function of (seed, resamples, number of scenarios).
 
@@ -77,7 +92,7 @@ class ScenarioBootstrap:
         self.seed = seed
         self.resamples = resamples
         self.confidence = confidence
-        self._drawn: dict[int, NDArray[np.intp]] = {}
+        self._drawn: dict[tuple[int, int], NDArray[np.intp]] = {}
 
     def means(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the resampled means of values over scenarios: shape (scenarios,) -> (resamples,)."""
@@ -90,23 +105,83 @@ class ScenarioBootstrap:
         estimate = float(values.mean())
         if n == 1:
             return Interval(estimate=estimate, low=None, high=None, n=n)
-        deviations = values - estimate
         if np.ptp(values) == 0.0:
             return Interval(estimate=estimate, low=estimate, high=estimate, n=n)
-        means = self.means(values)
-        below = 0.5 * (np.mean(means < estimate) + np.mean(means <= estimate))
+        low, high = self._limits(estimate, self.means(values), values - estimate, self._tails)
+        return Interval(estimate=estimate, low=low, high=high, n=n)
+
+    def difference(self, costs: Mapping[str, float], reference: Mapping[str, float]) -> Interval | None:
+        """Return the mean paired difference over the scenarios that both have; None without any."""
+        differences = paired_differences(costs, reference)
+        return self.interval(differences) if len(differences) else None
+
+    def mean_ratios(self, parts: Sequence[Ratio]) -> NDArray[np.float64]:
+        """Return the resampled mean over strata of sum(above) / sum(below): shape (resamples,).
+
+        Each stratum is resampled on its own, its parts jointly; a resample of a stratum whose `below` adds up to
+        nothing counts as 0 there.
+        """
+        total = np.zeros(self.resamples)
+        for stratum, part in enumerate(parts):
+            draws = self._draws(len(part.above), stratum)
+            above, below = part.above.take(draws).sum(axis=1), part.below.take(draws).sum(axis=1)
+            total += np.divide(above, below, out=np.zeros_like(above), where=below != 0.0)
+        return total / len(parts)
+
+    def mean_ratio(self, parts: Sequence[Ratio]) -> Interval:
+        """Return the mean over strata of the ratio of sums, with its BCa interval.
+
+        There are no limits where a stratum holds a single scenario: it can't show how far scenarios differ.
+        """
+        estimate = sum(part.value for part in parts) / len(parts)
+        n = sum(len(part.above) for part in parts)
+        influence = _influence(parts)
+        if any(len(part.above) == 1 for part in parts):
+            return Interval(estimate=estimate, low=None, high=None, n=n)
+        if not influence.any():
+            return Interval(estimate=estimate, low=estimate, high=estimate, n=n)
+        low, high = self._limits(estimate, self.mean_ratios(parts), influence, self._tails)
+        return Interval(estimate=estimate, low=low, high=high, n=n)
+
+    def upper_limit(self, part: Ratio) -> float | None:
+        """Return the one-sided BCa upper limit of a ratio of sums; None when a single scenario can't give any."""
+        influence = _influence([part])
+        if len(part.above) == 1:
+            return None
+        if not influence.any():
+            return part.value
+        return self._limits(part.value, self.mean_ratios([part]), influence, np.array([self.confidence]))[0]
+
+    @property
+    def _tails(self) -> NDArray[np.float64]:
+        return np.array([1.0 - self.confidence, 1.0 + self.confidence]) / 2.0
+
+    def _limits(
+        self,
+        estimate: float,
+        resampled: NDArray[np.float64],
+        influence: NDArray[np.float64],
+        tails: NDArray[np.float64],
+    ) -> list[float]:
+        """Return BCa limits at the tails. influence: of each scenario on the estimate, up to a common factor."""
+        below = 0.5 * (np.mean(resampled < estimate) + np.mean(resampled <= estimate))
         bias = ndtri(np.clip(below, 0.5 / self.resamples, 1.0 - 0.5 / self.resamples))
-        acceleration = np.sum(deviations**3) / (6.0 * np.sum(deviations**2) ** 1.5)  # the jackknife's, for a mean
-        tail = bias + ndtri(np.array([1.0 - self.confidence, 1.0 + self.confidence]) / 2.0)
-        low, high = np.quantile(means, ndtr(bias + tail / (1.0 - acceleration * tail)))
-        return Interval(estimate=estimate, low=float(low), high=float(high), n=n)
+        acceleration = np.sum(influence**3) / (6.0 * np.sum(influence**2) ** 1.5)
+        shifted = bias + ndtri(tails)
+        return np.quantile(resampled, ndtr(bias + shifted / (1.0 - acceleration * shifted))).tolist()
 
     def rank_intervals(self, costs: NDArray[np.float64]) -> list[tuple[int, int]]:
         """Return the lowest and highest rank of each row's mean cost under joint resampling; rank 1 costs least.
 
-        costs: shape (entries, scenarios). Equal means count for each other's high rank and against neither's low one.
+        costs: shape (entries, scenarios).
         """
-        means = np.array([self.means(row) for row in costs])
+        return self.resampled_ranks(np.array([self.means(row) for row in costs]))
+
+    def resampled_ranks(self, means: NDArray[np.float64]) -> list[tuple[int, int]]:
+        """Return the lowest and highest rank of each row over resamples; rank 1 is the lowest value.
+
+        means: shape (entries, resamples). Equal ones count for each other's high rank and against neither's low one.
+        """
         tail = (1.0 - self.confidence) / 2.0
         result: list[tuple[int, int]] = []
         for mean in means:
@@ -117,8 +192,15 @@ class ScenarioBootstrap:
             result.append((int(low), int(high)))
         return result
 
-    def _draws(self, scenarios: int) -> NDArray[np.intp]:
-        if scenarios not in self._drawn:
-            generator = np.random.Generator(np.random.Philox(self.seed))
-            self._drawn[scenarios] = generator.integers(scenarios, size=(self.resamples, scenarios), dtype=np.intp)
-        return self._drawn[scenarios]
+    def _draws(self, scenarios: int, stratum: int = 0) -> NDArray[np.intp]:
+        if (scenarios, stratum) not in self._drawn:
+            # Strata of one size are resampled apart: drawn alike, they would rise and fall together.
+            generator = np.random.Generator(np.random.Philox([self.seed, stratum] if stratum else self.seed))
+            drawn = generator.integers(scenarios, size=(self.resamples, scenarios), dtype=np.intp)
+            self._drawn[scenarios, stratum] = drawn
+        return self._drawn[scenarios, stratum]
+
+
+def _influence(parts: Sequence[Ratio]) -> NDArray[np.float64]:
+    """Return how far each scenario moves the mean of ratios of sums, up to a common factor."""
+    return np.concatenate([(part.above - part.value * part.below) / part.below.sum() for part in parts])

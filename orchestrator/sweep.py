@@ -1,11 +1,11 @@
-"""Sweep: runs a plan's three waves to their end and publishes what the journal holds.
+"""Sweep: runs a plan's waves to their end and publishes what the journal holds.
 
 The journal is the only truth: a wave does what the journal lacks, and leaderboard, report, Parquet and MLflow are
 functions of it. Repeating a sweep therefore resumes it.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from orchestrator.backend import Backend, LazyBackend, RunSettings
 from orchestrator.journal import Journal
 from orchestrator.leaderboard import Leaderboard
 from orchestrator.outcome import EXPERIMENT, JOURNAL, best_on_validation, build_board, read_outcome
-from orchestrator.plan import Plan, blocks, known_values, make_plan
+from orchestrator.plan import Plan, known_values, make_plan
 from orchestrator.progress import Progress
 from orchestrator.publish import REPORT, publish, recipe_lines
 from orchestrator.records import CandidateValue, CellRow, Generation
@@ -75,6 +75,7 @@ class _Sweep:
 
         def on_generation(generation: Generation) -> None:
             self.journal.put_generation(generation)
+            self._note_cpu_seconds({generation.search: generation.cpu_s})
             self.simulated += generation.simulated
             self.progress.advance(generation.simulated)
 
@@ -90,16 +91,27 @@ class _Sweep:
             backend = self.backend()
             # A scenario takes some time to compile, so its cells go to as few shards as may be.
             missing.sort(key=lambda cell: cell.scenario)
-            backend.blocks(blocks(missing, backend.workers, self.plan.block_cells), self._on_table)
+            backend.blocks(self.plan.cut(missing, backend.workers), self._on_table)
         return self.journal.cells(distinct) if missing else done
 
     def _on_table(self, block: Block, table: "pa.Table") -> None:
-        from orchestrator.tables import rows, write_part
+        from orchestrator.tables import rows, without_cpu_seconds, write_part
 
-        part = write_part(table, self.parts)
-        self.journal.put_cells(rows(table), part)
+        plain, seconds = without_cpu_seconds(table)
+        part = write_part(plain, self.parts)
+        self.journal.put_cells(rows(plain), part)
+        self._note_cpu_seconds(seconds)
         self.simulated += len(block.cells)
         self.progress.advance(len(block.cells))
+
+    def _note_cpu_seconds(self, seconds: Mapping[str, float]) -> None:
+        """Add CPU seconds, by search or controller digest, to the journal's note of them."""
+        if not seconds:
+            return
+        noted: dict[str, float] = self.journal.get_note(self.plan.timings) or {}
+        for name, value in seconds.items():
+            noted[name] = noted.get(name, 0.0) + value
+        self.journal.put_note(self.plan.timings, noted)
 
     def choose(self) -> dict[str, ControllerRecord]:
         """Return each Entry's controller: fixed, or the search's finalist with the lowest mean J on validation."""
@@ -143,6 +155,8 @@ def run_sweep(spec: ExperimentSpec, results: Path, *, settings: RunSettings, pro
         sweep.search()
         chosen = sweep.choose()
         sweep.finish("score", [cell for record in chosen.values() for cell in plan.score_cells(record)])
+        sweep.finish("bound", plan.bound_cells())
+        sweep.finish("pair", plan.wave_pair(chosen.values()))
         backend.release()
         outcome = read_outcome(plan, journal)
         board = build_board(spec, outcome, journal)

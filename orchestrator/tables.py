@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:  # pyarrow takes time to load and a finished sweep needs none 
     import pyarrow as pa
 
 SCHEMA_VERSION = 1
+_CPU_SECONDS = b"cpu_s"
 _TEXT_COLUMNS = ("key", "controller", "scenario", "family", "status", "message")
 
 
@@ -67,6 +69,18 @@ def rows(table: pa.Table) -> list[CellRow]:
         )
         for record in table.to_pylist()
     ]
+
+
+def with_cpu_seconds(table: pa.Table, seconds: Mapping[str, float]) -> pa.Table:
+    """Return the table with what its cells cost, CPU seconds by controller digest, beside its rows."""
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), _CPU_SECONDS: json.dumps(dict(seconds))})
+
+
+def without_cpu_seconds(table: pa.Table) -> tuple[pa.Table, dict[str, float]]:
+    """Return the table as `table` made it, and the CPU seconds that travelled with it: parts must not hold timings."""
+    metadata = dict(table.schema.metadata or {})
+    seconds = json.loads(metadata.pop(_CPU_SECONDS, b"{}"))
+    return table.replace_schema_metadata(metadata), seconds
 
 
 def write_part(table: pa.Table, folder: Path) -> PartRef:

@@ -208,7 +208,7 @@ class _Writer:
             sweep.key,
             name=sweep.name,
             tags={"circularbench.kind": "sweep", "mlflow.note.content": "One sweep; its Entries are the child runs."},
-            metrics={"entries": float(len(entries))},
+            metrics={"entries": float(len(entries)), **numbers(_parts_of_score(sweep.leaderboard))},
             params={"suite": sweep.suite, "suite_digest": sweep.suite_digest, "sweep_digest": sweep.digest},
         )
         names: set[str] = set()
@@ -270,6 +270,11 @@ class _Writer:
                 if source is not None:
                     copy = shutil.copyfile(source, Path(folder) / name)
                     self._client.log_artifact(parent, str(copy))
+
+
+def _parts_of_score(leaderboard: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how many scenarios carry a bound, and how many of them are part of scores."""
+    return {name: leaderboard.get(name) for name in ("bounded", "scored", "bound_cost", "reference_cost")}
 
 
 def _view_key(sweep: Sweep) -> str:

@@ -13,6 +13,10 @@ SHARED_VIEW_TAG = "mlflow.sharedViewState."
 COLUMNS = (
     "rank",
     "score",
+    "score_lo",
+    "score_hi",
+    "compliant",
+    "avoidable_hi",
     "cost",
     "cost_diff",
     "cost_diff_lo",
@@ -20,6 +24,7 @@ COLUMNS = (
     "carbon",
     "circularity",
     "compliance",
+    "cpu_s",
     "n",
 )
 _PINNED_WIDTHS = {"attributes.`Run Name`": 190, "runDateAndNestInfo": 100}

@@ -175,7 +175,12 @@ class SearchTrainable(tune.Trainable):
             body = canonical_json(generation.body())
         except Exception as error:  # noqa: BLE001  any error belongs to the driver
             return {"fault": _portable(error), "done": True}
-        return {"generation": body, "simulated": generation.simulated, "done": generation.last}
+        return {
+            "generation": body,
+            "simulated": generation.simulated,
+            "cpu_s": generation.cpu_s,
+            "done": generation.last,
+        }
 
     def cleanup(self) -> None:
         """Free the shard actors' CPUs."""
@@ -233,7 +238,8 @@ class _Delivery(tune.Callback):
             if (fault := result.pop("fault", None)) is not None:
                 raise fault
             body = json.loads(result.pop("generation"))
-            self._deliver(replace(Generation.from_body(body), simulated=result["simulated"]))
+            timing = {"simulated": result["simulated"], "cpu_s": result.get("cpu_s", 0.0)}
+            self._deliver(replace(Generation.from_body(body), **timing))
         except Exception as error:
             self.error = error
             raise

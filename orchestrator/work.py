@@ -5,20 +5,30 @@ from dataclasses import dataclass
 from sim_core.control import ControllerRecord
 
 ENGINES = ("kernel", "numpy")  # what computes a run: compiled code, or the text of the model that it must equal
+MEASURES = ("run", "pair")  # what a cell gives: a run's metrics, or what shocks cost it against a twin without them
+BOUND = ControllerRecord(kind="bound")  # of a cell that holds the least cost of its scenario, under no controller
+LINEAR = ControllerRecord(kind="linear")  # no recovery: what the handprint compares with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One run to be simulated: a scenario under a controller. `key` identifies its result for ever."""
+    """One run to be simulated: a scenario under a controller. `key` identifies its result for ever.
+
+    measure: one of MEASURES. A scenario under BOUND is its bound, no run.
+    """
 
     key: str
     scenario: str  # "family/index"
     controller: ControllerRecord
+    measure: str = "run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """Cells that one shard simulates together. Its size may vary from run to run; results do not depend on it."""
+    """Cells that one shard simulates together, all of them bounds, pairs or runs.
+
+    Its size may vary from run to run; results do not depend on it.
+    """
 
     cells: tuple[Cell, ...]
 

@@ -8,12 +8,15 @@ Levers are switched on or off per review epoch.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim_core.seeding import content_id
+
+if TYPE_CHECKING:
+    from sim_core.engine.situation import Situation
 
 LEVERS = (
     "buy_back",
@@ -60,13 +63,25 @@ class Observation:
     """What a controller may see at a review: announced law, never the realised law.
 
     H coming months, B cells last. announced_duty: the recycled-content share that is announced, at this date, for each
-    of them. announced_route_legal: which recycling routes announced law leaves open in each.
+    of them. announced_route_legal: which recycling routes announced law leaves open in each. situation: the state of
+    the simulation, which the NumPy engine alone gives; see sim_core.engine.situation.
     """
 
     period: int
     epoch: int
     announced_duty: NDArray[np.float64]  # (H, materials, B)
     announced_route_legal: NDArray[np.bool_]  # (H, routes, B)
+    situation: "Situation | None" = None
+
+    def of(self, cells: Sequence[int]) -> "Observation":
+        """Return what the controllers of some cells see."""
+        return Observation(
+            period=self.period,
+            epoch=self.epoch,
+            announced_duty=self.announced_duty[..., cells],
+            announced_route_legal=self.announced_route_legal[..., cells],
+            situation=None if self.situation is None else self.situation.of(cells),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

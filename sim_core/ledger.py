@@ -50,7 +50,7 @@ STATUTORY = (
 
 
 class Flow(StrEnum):
-    """Undiscounted totals of scored periods; kg unless said."""
+    """Undiscounted totals of scored periods; kg unless said. Values are at today's prices (sim_core.engine.worth)."""
 
     CARBON = "carbon"  # kgCO2e
     FEED = "feed"  # material put into new products
@@ -65,7 +65,13 @@ class Flow(StrEnum):
     SERVED = "served"  # units x state of health
     DUTY = "duty"  # share of a closed window's obligation: 1 each that was due
     SHORT = "short"  # share of it not met
+    DUE = "due"  # EUR: phi x duty of closed windows
+    LACKING = "lacking"  # EUR: phi x shortfall of closed windows
     DISPLACED = "displaced"  # kgCO2e of new units elsewhere that second use displaces
+    ENDED_VALUE = "ended_value"  # EUR: replacement cost, as new, of units leaving first or later use
+    ENDED_MATERIAL_VALUE = "ended_material_value"  # EUR: of the material in them, as virgin
+    KEPT_VALUE = "kept_value"  # EUR: replacement cost of the new units that units with another life stand for
+    RECOVERED_VALUE = "recovered_value"  # EUR: of post-consumer material recovered, as virgin
 
 
 class Ledger:

@@ -58,6 +58,15 @@ def from_recipe(layout: Layout, recipe: Recipe) -> Scenario:
     )
 
 
+def calm(layout: Layout, scenario: Scenario) -> Scenario:
+    """Return a scenario's calm twin: no node is ever out, no lane closed, and no price jumps.
+
+    Its law, its id and all other paths are the same, byte for byte; where there is no such shock, it is an equal twin.
+    """
+    products = layout.products.archetypes
+    return replace(scenario, paths=draw_paths(layout.suite, scenario.recipe, products, layout.network, shocks=False))
+
+
 def with_instrument(
     layout: Layout, scenario: Scenario, instrument: PolicyInstrument | Mapping[str, Any], at_period: int
 ) -> Scenario:

@@ -10,30 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from optimizers.controllers.base_stock import base_stock_target
+from optimizers.controllers.covers import COVERS, covered, usual_covers
+from optimizers.controllers.parameters import read_parameters
 from sim_core.control import Control, Observation
 from sim_core.engine.layout import Layout
-from sim_core.engine.settings import M, S, U
-from sim_core.errors import ModelError
-from sim_core.network import NodeKind
 
-# The targets that each parameter sets, and on which kinds of node.
-_SETS = {
-    "plant_cover": ((NodeKind.PLANT, S),),
-    "warehouse_cover": ((NodeKind.WAREHOUSE, S),),
-    "recycled_cover": ((NodeKind.PLANT, M),),
-    "reman_cover": ((NodeKind.REMANUFACTURER, M),),
-    "keep_cover": ((NodeKind.REMANUFACTURER, U), (NodeKind.RECYCLER, U)),
-}
+KIND = "compliance_base_stock"
 PLANNING = "planning"
 DEFAULT_PLANNING = 0.6
-PARAMETERS = (*_SETS, PLANNING)
+PARAMETERS = (*COVERS, PLANNING)
 
 
 def default_parameters(layout: Layout) -> dict[str, float]:
     """Return the parameters before tuning: base-stock practice, and law acted on 0.6 of the visible months ahead."""
-    usual = {name: base_stock_target(layout, *sets[0]) for name, sets in _SETS.items()}
-    return {**usual, PLANNING: DEFAULT_PLANNING}
+    return {**usual_covers(layout), PLANNING: DEFAULT_PLANNING}
 
 
 class ComplianceBaseStock:
@@ -45,28 +35,10 @@ class ComplianceBaseStock:
     """
 
     def __init__(self, layout: Layout, items: Sequence[Mapping[str, Any]]) -> None:
-        for item in items:
-            unknown = sorted(set(item) - set(PARAMETERS))
-            if unknown:
-                raise ModelError(
-                    f"controller compliance_base_stock has no parameters {unknown}; it knows {list(PARAMETERS)}"
-                )
-            for name, value in item.items():
-                if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
-                    raise ModelError(
-                        f"controller compliance_base_stock: {name} must be a number in [0, 1], not {value!r}"
-                    )
+        values = read_parameters(KIND, items, default_parameters(layout))
         self._layout = layout
-        usual = default_parameters(layout)
-        values = {name: np.array([float(item.get(name, usual[name])) for item in items]) for name in PARAMETERS}
         self._planning = values[PLANNING]
-        self._targets = np.zeros((3, len(layout.network.nodes), len(items)))
-        for name, sets in _SETS.items():
-            for kind, target in sets:
-                self._targets[target, layout.targets[kind]] = values[name]
-        for kind in (NodeKind.INSPECTION, NodeKind.RECYCLER):
-            self._targets[M, layout.targets[kind]] = 1.0
-        self._targets[U, layout.targets[NodeKind.PLANT]] = base_stock_target(layout, NodeKind.PLANT, U)
+        self._targets = covered(layout, values, len(items))
         # The routes at home that give way to a better one: all but each product's last, which recovers most.
         best = {product.routes[-1].name for product in layout.products.archetypes if product.routes}
         routes = zip(layout.products.routes, layout.products.exported, strict=True)

@@ -6,17 +6,16 @@ from typing import Any
 import numpy as np
 
 from optimizers.controllers.base_stock import base_stock_target
+from optimizers.controllers.parameters import no_parameters
 from sim_core.control import ControlSchedule
 from sim_core.engine.layout import Layout
 from sim_core.engine.settings import S
-from sim_core.errors import ModelError
 from sim_core.network import NodeKind
 
 
 def linear_schedule(layout: Layout, parameters: Mapping[str, Any]) -> ControlSchedule:
     """Return the schedule: base-stock at plants and warehouses, every other target and lever at zero."""
-    if parameters:
-        raise ModelError(f"controller linear has no parameters, but was given {sorted(parameters)}: remove them")
+    no_parameters("linear", parameters)
     targets = np.zeros((3, len(layout.network.nodes)))
     for kind in (NodeKind.PLANT, NodeKind.WAREHOUSE):
         targets[S, layout.targets[kind]] = base_stock_target(layout, kind, S)

@@ -34,6 +34,8 @@ def searched_targets(layout: Layout) -> dict[str, tuple[int, list[int]]]:
     found: dict[str, tuple[int, list[int]]] = {}
     for kind, rows in _MEANING.items():
         nodes = [int(node) for node in layout.targets[kind]]
+        if not nodes:
+            continue
         groups = (
             {str(kind): nodes} if layout.suite.targets == "kind" else {_name(layout, node): [node] for node in nodes}
         )

@@ -7,6 +7,7 @@ import numpy as np
 
 from sim_core.engine.period import Array, Period
 from sim_core.engine.state import BY_CLASS
+from sim_core.engine.worth import unit_worth
 from sim_core.errors import BalanceError
 from sim_core.ledger import Account
 from sim_core.network import GOODS_POINTS, LaneGroup, NodeKind
@@ -85,8 +86,7 @@ def _stock_value(p: Period, holdings: Holdings) -> Array:
         goods = goods + state.pipes[group].on_lanes().sum(axis=(0, 2))
     cores = holdings.product - goods - holdings.in_use - state.second_life.sum(axis=0)
     price = p.terms.virgin_price
-    value_goods = (layout.products.bom[:, :, None] * price).sum(axis=1) + layout.value("production.cost")
-    total = goods * value_goods + cores * layout.value_core[:, None]
+    total = goods * unit_worth(p) + cores * layout.value_core[:, None]
     return total.sum(axis=0) + (holdings.loose * price).sum(axis=0)
 
 

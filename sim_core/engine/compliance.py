@@ -36,7 +36,7 @@ class Settlement:
 
     duty: what was owed; of a largest value, the amount that had to be covered (so 1 - short / duty is compliance in
     both cases, undefined where duty is 0). delivered: what counted towards it in the window, before flexibility; of a
-    largest value, what was allowed. certificates: bought. carried: left to the next window.
+    largest value, what was allowed. certificates: bought. carried: left to the next window. due: phi x duty, EUR (B,).
     """
 
     duty: Array
@@ -46,6 +46,7 @@ class Settlement:
     carried: Array
     shortfall_charge: Array
     certificate_charge: Array
+    due: Array
 
 
 class ComplianceBook:
@@ -88,7 +89,7 @@ class ComplianceBook:
         if not any(closing):
             return None
         amounts = np.zeros((5, len(self._accounts), self._cells))
-        charges = np.zeros((2, self._cells))
+        charges = np.zeros((3, self._cells))
         for row, account in enumerate(self._accounts):
             if closing[row]:
                 account.close(amounts[:, row], charges, carbon_price, last=ends)
@@ -101,6 +102,7 @@ class ComplianceBook:
             carried=carried,
             shortfall_charge=charges[0],
             certificate_charge=charges[1],
+            due=charges[2],
         )
 
     def _volumes(self, obligation: Obligation, register: Register, month: int) -> tuple[Array, Array]:
@@ -158,7 +160,7 @@ class _Account:
             self._volume += basis * (in_force > 0.0)
 
     def close(self, amounts: Array, charges: Array, carbon_price: Array, *, last: bool) -> None:
-        """Settle into amounts (5, B) and charges (2, B), and open the next window."""
+        """Settle into amounts (5, B) and charges (3, B), and open the next window."""
         rules, phi = self.obligation.flexibility, self.obligation.phi
         due = self._volume >= rules.de_minimis if rules.de_minimis else np.ones_like(self._volume, dtype=bool)
         at_most = self.obligation.sense == AT_MOST
@@ -175,6 +177,7 @@ class _Account:
         for row, value in enumerate((need, have, short, bought, carried)):
             amounts[row] = value.sum(axis=0)
         charges[0] += (short * phi).sum(axis=0)
+        charges[2] += (need * phi).sum(axis=0)
         if rules.certificate_limit:
             charges[1] += (bought * price).sum(axis=0)
         self._open_next(surplus, carried, last=last)

@@ -31,6 +31,11 @@ class Pipeline:
         self._on_lanes: NDArray[np.float64] | None = None  # until cargo moves
         self._inbound: NDArray[np.float64] | None = None
 
+    @property
+    def longest(self) -> int:
+        """Periods after which everything that is on the lanes now has arrived."""
+        return self._ring
+
     def send(self, t: int, flow: NDArray[np.float64], *, sooner: int = 0) -> None:
         """Ship lane flows (E, *cargo, B) in period t, `sooner` periods faster where the lead allows (at least 1)."""
         lead = np.maximum(1, self._lead - sooner) if sooner else self._lead

@@ -119,6 +119,7 @@ def _book(p: Period, routed: Array, origin: Array, won: Array) -> None:
     recovered = won[:, :, :, 0].sum(axis=(0, 2))
     p.move(Flow.TO_RECYCLING, used)
     p.move(Flow.RECOVERED, recovered)
+    p.move(Flow.RECOVERED_VALUE, won[:, :, :, 0].sum(axis=(0, 1)) * p.terms.virgin_price)
     p.pay(Account.SUBSIDY, -recovered * p.terms.subsidy_recycled)
     p.register["treated_mass"], p.register["recovered_mass"] = used, recovered
     p.register["exported"] = routed[products.exported].sum(axis=(0, 1))

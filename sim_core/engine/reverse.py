@@ -8,6 +8,8 @@ from sim_core.engine.period import Array, Period
 from sim_core.engine.pipeline import add_up
 from sim_core.engine.products import A, B, C, remanufactured, reused
 from sim_core.engine.settings import M, U, ratio
+from sim_core.engine.situation import inventory_position
+from sim_core.engine.worth import book_ended, book_kept, served_units
 from sim_core.ledger import Account, Flow
 from sim_core.network import LaneGroup, NodeKind
 from sim_core.units import MONTHS_PER_YEAR
@@ -27,6 +29,7 @@ def take_back(p: Period) -> None:
     units, kept = out.sum(axis=(0, 2)), offered.sum(axis=(0, 2))
     p.pay(Account.COLLECTION, kept * value("collection.buy_back_cost") * buy_back)
     p.move(Flow.END_OF_LIFE, p.mass(units))
+    book_ended(p, units)
     p.move(Flow.CAN_AGAIN, p.mass((out * p.layout.products.again[:, :, None]).sum(axis=(0, 2))))
     p.left += units - kept
     p.register["ended"], p.register["collected"] = units, kept
@@ -117,6 +120,7 @@ def _reuse(p: Period, units: Array) -> Array:
     total = good.sum(axis=(0, 2))
     _count_reuse(p, total)
     p.move(Flow.REUSED, p.mass(total))
+    book_kept(p, served_units(p, good))
     p.emit(total * value("carbon.reuse"))
     p.note("reused", total)
     return good.sum(axis=2)
@@ -158,11 +162,14 @@ def _repurpose(p: Period, fit: Array) -> Array:
     p.left += (leaving - back).sum(axis=0)
     p.note("disposed", leaving - back)
     p.move(Flow.END_OF_LIFE, p.mass(leaving))
+    book_ended(p, leaving)
     p.ship(LaneGroup.REPURPOSE, given)
     p.send_product(LaneGroup.SECOND_LIFE_RETURNS, back)
     total = given.sum(axis=0)
     p.pay(Account.SECOND_LIFE, total * (value("second_life.cost") - value("second_life.price")))
-    p.move(Flow.DISPLACED, total * value("second_life.displacement") * _new_unit_carbon(p))
+    displaced = total * value("second_life.displacement")
+    p.move(Flow.DISPLACED, displaced * _new_unit_carbon(p))
+    book_kept(p, displaced)
     _count_reuse(p, total)
     p.note("second_life", total)
     return add_up(lanes.to_sender, given)
@@ -207,6 +214,7 @@ def remanufacture(p: Period) -> None:
     p.pay(Account.REMANUFACTURE, processed * layout.rates.reman_cost[:, :, None])
     _count_reuse(p, total)
     p.move(Flow.REUSED, p.mass(total))
+    book_kept(p, served_units(p, made))
     p.emit(processed.sum(axis=0) * layout.value("carbon.reman"))
     p.note("remanufactured", total)
 
@@ -227,21 +235,5 @@ def _serviceable_gap(p: Period) -> tuple[Array, Array]:
 
 
 def goods_position(p: Period) -> Array:
-    """Return each goods point's inventory position, (G, P, B).
-
-    On hand + inbound + ordered and on its way to the sender - what its markets wait for.
-    """
-    state, layout = p.state, p.layout
-    total = state.goods.sum(axis=2)
-    for group in (LaneGroup.REUSE, LaneGroup.REMAN_GOODS):
-        if layout.lanes[group].count:
-            total = total + state.pipes[group].inbound().sum(axis=2)
-    below = total[layout.plants :]  # warehouses alone are receivers of what is ordered
-    for group in (LaneGroup.GOODS, LaneGroup.PURCHASE, LaneGroup.LATERAL):
-        if layout.lanes[group].count:
-            below += state.pipes[group].inbound().sum(axis=2)
-        if group in state.requests:
-            below += state.requests[group].inbound()
-    sales = layout.lanes[LaneGroup.SALES]
-    owed = sales.share[:, None, None] * state.backlog[sales.receiver]
-    return total - p.wanted_from(LaneGroup.SALES, owed)
+    """Return each goods point's inventory position, (G, P, B); see sim_core.engine.situation.inventory_position."""
+    return inventory_position(p.layout, p.state)

@@ -22,6 +22,7 @@ from sim_core.engine.recycling import recycle
 from sim_core.engine.reverse import consolidate, inspect, remanufacture, take_back
 from sim_core.engine.sales import sell
 from sim_core.engine.settings import Capacity, Settings, portion
+from sim_core.engine.situation import Situation
 from sim_core.engine.state import State, initial_state
 from sim_core.engine.terms import TermsTable
 from sim_core.engine.trace import Trace
@@ -115,7 +116,7 @@ class Simulation:
     def _period(self) -> None:
         suite, t = self.layout.suite, self.t
         if self._settings is None or t % suite.epoch_months == 0:
-            control = self._controller.decide(observe(self.layout, self._table, t))
+            control = self._controller.decide(observe(self.layout, self._table, t, self._situation()))
             self._settings = Settings(self.layout, control, len(self._rows))
             self._capacity.review(t, self._settings)
         p = self._open(t, self._settings)
@@ -136,6 +137,17 @@ class Simulation:
             book_terminal(p, self._holdings)
         _note_stocks(p)
         self._balance.close(p, self._holdings, self._labels)
+
+    def _situation(self) -> Situation:
+        return Situation(
+            layout=self.layout,
+            t=self.t,
+            table=self._table,
+            scenarios=tuple(self._scenarios),
+            rows=self._rows,
+            cells=np.arange(len(self._rows)),
+            under_way=(self.state, self._capacity, self._compliance),
+        )
 
     def _open(self, t: int, settings: Settings) -> Period:
         return begin(
@@ -163,11 +175,13 @@ def step(p: Period) -> None:
 
 
 def _book_compliance(p: Period, settled: Settlement) -> None:
-    """Book what closed windows owe: charges in EUR, and each obligation's shortfall as a share of its duty."""
+    """Book what closed windows owe: charges in EUR, what was due, and shortfalls as shares of duties."""
     p.pay(Account.SHORTFALL, settled.shortfall_charge)
     p.pay(Account.CERTIFICATES, settled.certificate_charge)
     p.move(Flow.DUTY, (settled.duty > 0.0).astype(np.float64))
     p.move(Flow.SHORT, np.minimum(1.0, portion(settled.short, settled.duty)))
+    p.move(Flow.DUE, settled.due)
+    p.move(Flow.LACKING, settled.shortfall_charge)
 
 
 def _note_stocks(p: Period) -> None:
@@ -184,14 +198,15 @@ def _note_stocks(p: Period) -> None:
         p.note("goods_in_transit", flow)
 
 
-def observe(layout: Layout, table: TermsTable, t: int) -> Observation:
-    """Return what controllers may see at the start of period t: announced law only."""
+def observe(layout: Layout, table: TermsTable, t: int, situation: Situation | None = None) -> Observation:
+    """Return what controllers may see at the start of period t: announced law, and the state if it is shown."""
     suite = layout.suite
     return Observation(
         period=t,
         epoch=t // suite.epoch_months,
         announced_duty=table.announced_duty(t),
         announced_route_legal=table.announced_legal(t),
+        situation=situation,
     )
 
 

@@ -105,6 +105,10 @@ class Capacity:
         sites = max(1, self._layout.count[kind])
         return self._layout.value(f"invest.{kind}.step") / sites * self._steps[kind][t]
 
+    def steps(self, kind: NodeKind) -> NDArray[np.float64]:
+        """Return the steps of a kind that stand in each period by what was decided so far, (periods, B)."""
+        return self._steps[kind]
+
     def annuity(self, t: int) -> NDArray[np.float64]:
         """Return what the added capacity costs in period t, EUR, (B,)."""
         factor = annuity_factor(self._layout)

@@ -55,7 +55,7 @@ class Paths:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Draw:
-    """What every process of one scenario needs. level: (P, _LEVELS); shares: (P,)."""
+    """What every process of one scenario needs. level: (P, _LEVELS); shares: (P,); shocks: see draw_paths."""
 
     suite: SuiteDefinition
     number: int
@@ -64,6 +64,7 @@ class _Draw:
     network: Network
     years: NDArray[np.float64]  # (T,) since the catalogue's base date
     level: NDArray[np.float64]
+    shocks: bool
 
     def normal(self, stream: str, columns: int) -> NDArray[np.float64]:
         return normal(self.suite.seed, self.number, stream, columns, self.suite.periods)
@@ -77,11 +78,19 @@ class _Draw:
         )
 
 
-def draw_paths(suite: SuiteDefinition, recipe: Recipe, products: tuple[Archetype, ...], network: Network) -> Paths:
+def draw_paths(
+    suite: SuiteDefinition,
+    recipe: Recipe,
+    products: tuple[Archetype, ...],
+    network: Network,
+    *,
+    shocks: bool = True,
+) -> Paths:
     """Recompute a scenario's exogenous paths.
 
-    products: those of the suite, in its order and with its overrides. Raises ModelError for a process that can't be
-    drawn.
+    products: those of the suite, in its order and with its overrides. shocks: without them no node is out, no lane
+    closed and no price jumps; whatever else is drawn keeps its random numbers, and so its values. Raises ModelError for
+    a process that can't be drawn.
     """
     number = scenario_number(recipe.family, recipe.index)
     draw = _Draw(
@@ -92,6 +101,7 @@ def draw_paths(suite: SuiteDefinition, recipe: Recipe, products: tuple[Archetype
         network=network,
         years=_years(suite),
         level=uniform(suite.seed, number, "levels", _LEVELS * len(products), 1)[0].reshape(len(products), _LEVELS),
+        shocks=shocks,
     )
     owners = [next(p for p in products if name in p.materials) for name in material_names(products)]
     virgin, external = _material_prices(draw, owners, recipe)
@@ -177,7 +187,8 @@ def _material_prices(
     materials = material_names(draw.products)
     base = np.array([owner.value(f"price.{name}") for owner, name in zip(owners, materials, strict=True)])
     virgin = base * np.exp(_reverting(draw, "virgin price", owners))
-    virgin *= _price_jump(recipe, draw.level[0], draw.years * MONTHS_PER_YEAR)[:, None]
+    if draw.shocks:
+        virgin *= _price_jump(recipe, draw.level[0], draw.years * MONTHS_PER_YEAR)[:, None]
     premium = np.array([owner.value("external.premium") for owner in owners]) * np.exp(
         _reverting(draw, "external premium", owners)
     )
@@ -261,7 +272,7 @@ def _open(draw: _Draw, group: LaneGroup) -> NDArray[np.float64]:
 
 def _outages(draw: _Draw, stream: str, columns: int, rate: float, months: float) -> NDArray[np.bool_]:
     """Return where something is out, (T, columns): at `rate` starts a year, each for a geometric number of months."""
-    if rate <= 0.0:
+    if rate <= 0.0 or not draw.shocks:
         return np.zeros((draw.suite.periods, columns), dtype=np.bool_)
     starts = draw.uniform(stream, columns) < rate / MONTHS_PER_YEAR
     lasts = draw.uniform(f"{stream} length", columns)

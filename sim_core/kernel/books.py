@@ -151,6 +151,19 @@ def open_books(k, w, n):
 
 
 @jit
+def price_units(k, w, tm, n):
+    """Write what the material of a new unit of each product is worth, as virgin (sim_core.engine.worth)."""
+    clear(w, k.s.worth, k.size.products, n)
+    for p in range(k.size.products):
+        worth = w[k.s.worth + p]
+        for m in range(k.size.materials):
+            bom, price = get.bom(k, p, m), tm[k.q.virgin_price + m]
+            if bom > 0.0:
+                for i in range(n):
+                    worth[i] += bom * price[i]
+
+
+@jit
 def post(k, x, w, tm, t, n):
     """Post the period's tallies to the ledger, and keep up the mass that is in the system."""
     emitted, charge, tonne = w[k.s.emitted], tm[k.q.emission_charge], get.number(k, TONNE)

@@ -6,6 +6,7 @@ from sim_core.kernel.constants import (
     BUY_BACK_COST,
     BUY_BACK_SHARE,
     DURABLE,
+    GOODS_COST,
     MASS,
     NOTHING,
     ONE,
@@ -75,15 +76,28 @@ def _offer(k, w, p, served, n):
 
 
 @jit
+def book_ended(k, w, p, units, n):
+    """Book a row of units that leave use: their mass, and what they and their material are worth as new."""
+    mass, cost, worth = get.value(k, MASS, p), get.value(k, GOODS_COST, p), w[k.s.worth + p]
+    end, value, material = (
+        w[k.s.flow + a.END_OF_LIFE], w[k.s.flow + a.ENDED_VALUE], w[k.s.flow + a.ENDED_MATERIAL_VALUE],
+    )  # fmt: skip
+    for i in range(n):
+        end[i] += mass * units[i]
+        value[i] += units[i] * (worth[i] + cost)
+        material[i] += units[i] * worth[i]
+
+
+@jit
 def _book_ended(k, x, w, ct, p, n):
     mass, price, zero = get.value(k, MASS, p), get.value(k, BUY_BACK_COST, p), get.number(k, ZERO)
     lever = ct[k.c.levers + a.BUY_BACK]
     ended, kept, again = w[k.s.ended + p], w[k.s.collected + p], w[k.s.again + p]
     left, users, easy = w[k.s.left + p], w[k.s.users_change + p], x[k.r.easy_share + p]
-    paid, end, can = w[k.s.money + a.COLLECTION], w[k.s.flow + a.END_OF_LIFE], w[k.s.flow + a.CAN_AGAIN]
+    paid, can = w[k.s.money + a.COLLECTION], w[k.s.flow + a.CAN_AGAIN]
+    book_ended(k, w, p, ended, n)
     for i in range(n):
         paid[i] += kept[i] * price * lever[i]
-        end[i] += mass * ended[i]
         can[i] += mass * again[i]
         left[i] += ended[i] - kept[i]
         users[i] -= ended[i]

@@ -128,7 +128,13 @@ def posted(layout: Layout, terms: Mapping[str, Array]) -> list[int]:
         Flow.TO_REUSE: graded or second,
         Flow.DUTY: duties,
         Flow.SHORT: duties,
+        Flow.DUE: duties,
+        Flow.LACKING: duties,
         Flow.DISPLACED: second,
+        Flow.ENDED_VALUE: in_use or second,
+        Flow.ENDED_MATERIAL_VALUE: in_use or second,
+        Flow.KEPT_VALUE: graded or second,
+        Flow.RECOVERED_VALUE: recyclers,
     }
     return [row for row, name in enumerate((*Account, *Flow)) if needs.get(name, True)]
 
@@ -186,6 +192,7 @@ def _values(layout: Layout) -> Array:
         "second_life.leaving": np.minimum(1.0, 1.0 / (MONTHS_PER_YEAR * value("second_life.years"))),
         "second_life.margin": value("second_life.cost") - value("second_life.price"),
         "second_life.displaced": value("second_life.displacement") * made_of_virgin,
+        "second_life.displacement": value("second_life.displacement"),
         "value.core": layout.value_core[:, None],
         "value.in_use": layout.value_in_use[:, None],
         "mass": products.mass[:, None],

@@ -292,6 +292,7 @@ def _close(k, d, x, w, tm, o, j, last, n):
     _bank(k, d, x, w, o, j, last, n)
     keep = zero if last else one
     price, phi, own = tm[k.q.carbon_price], rules[PHI], d.own_price[o]
+    due, lacking = w[k.s.flow + a.DUE], w[k.s.flow + a.LACKING]
     missing, charged, bought_for = w[k.s.plain + 3], w[k.s.money + a.SHORTFALL], w[k.s.money + a.CERTIFICATES]
     carry, limit, fixed = rules[CARRY_SHARE], rules[CERTIFICATE_LIMIT], rules[CERTIFICATE_PRICE]
     for i in range(n):
@@ -306,6 +307,8 @@ def _close(k, d, x, w, tm, o, j, last, n):
         debt[i] = carried
         missing[i] += rest
         charged[i] += rest * phi
+        lacking[i] += rest * phi
+        due[i] += need[i] * phi
         bought_for[i] += bought * each if bought > zero else zero  # the price may be infinite: none are sold
 
 

@@ -2,8 +2,9 @@
 
 from sim_core.kernel import accounts as a
 from sim_core.kernel import tables as get
-from sim_core.kernel.collection import draw
+from sim_core.kernel.collection import book_ended, draw
 from sim_core.kernel.constants import (
+    GOODS_COST,
     MASS,
     NOTHING,
     ONE,
@@ -16,6 +17,7 @@ from sim_core.kernel.constants import (
     SECOND_DISPLACED,
     SECOND_LEAVING,
     SECOND_MARGIN,
+    SECOND_SERVICE,
     ZERO,
 )
 from sim_core.kernel.jit import jit
@@ -128,9 +130,17 @@ def count_reuse(k, w, tm, p, units, n):
 
 
 @jit
-def book_made(k, w, tm, p, units, carbon, n):
-    """Book a row of goods won without new material: they are goods of the system, reused mass, and carbon each."""
+def book_made(k, w, tm, p, units, first, carbon, n):
+    """Book a row of goods won without new material: they are goods of the system, reused mass, and carbon each.
+
+    first: of the same goods by class, which are worth the new units that they serve as.
+    """
     count_reuse(k, w, tm, p, units, n)
+    cost, worth, kept = get.value(k, GOODS_COST, p), w[k.s.worth + p], w[k.s.flow + a.KEPT_VALUE]
+    for c in range(1, k.size.classes):
+        health, made = get.health(k, p, c), w[first + c]
+        for i in range(n):
+            kept[i] += made[i] * health * (worth[i] + cost)
     mass, row = get.value(k, MASS, p), w[units]
     reused, goods, emitted = w[k.s.flow + a.REUSED], w[k.s.goods_change + p], w[k.s.emitted]
     for i in range(n):
@@ -177,7 +187,7 @@ def _reuse(k, x, w, tm, t, node, n):
         rest = w[k.s.taken + node * products + p]
         for i in range(n):
             rest[i] -= units[i]
-        book_made(k, w, tm, p, k.s.units, get.value(k, REUSE_CARBON, p), n)
+        book_made(k, w, tm, p, k.s.units, first, get.value(k, REUSE_CARBON, p), n)
     ship_units(k, x, w, t, REUSE, node, k.s.moved, n)
 
 
@@ -229,14 +239,15 @@ def _second_life(k, x, w, tm, t, n):
 def _retire(k, x, w, node, p, n):
     rate, back = get.value(k, SECOND_LEAVING, p), get.value(k, SECOND_COLLECTED, p)
     back = back * get.served(k, get.out_at(k, SECOND_LIFE_RETURNS) + node)
-    mass, stock, units = get.value(k, MASS, p), x[k.r.second_life + node * k.size.products + p], w[k.s.units + p]
-    left, ended = w[k.s.left + p], w[k.s.flow + a.END_OF_LIFE]
+    stock, units = x[k.r.second_life + node * k.size.products + p], w[k.s.units + p]
+    left, ended = w[k.s.left + p], w[k.s.plain]
     for i in range(n):
         leaving = stock[i] * rate
         units[i] = leaving * back
         stock[i] -= leaving
         left[i] += leaving - units[i]
-        ended[i] += mass * leaving
+        ended[i] = leaving
+    book_ended(k, w, p, ended, n)
 
 
 @jit
@@ -256,6 +267,7 @@ def _repurpose(k, x, w, tm, e, p, n):
     here, there = get.lane_sender(k, e) * products + p, get.lane_receiver(k, e) * products + p
     cost, carbon = get.lane_cost(k, e, p), get.lane_carbon(k, e, p)
     margin, displaced = get.value(k, SECOND_MARGIN, p), get.value(k, SECOND_DISPLACED, p)
+    service, cost_new, worth = get.value(k, SECOND_SERVICE, p), get.value(k, GOODS_COST, p), w[k.s.worth + p]
     asked, served, stock = (
         w[k.s.asked + (e - get.group_start(k, REPURPOSE)) * products + p],
         w[k.s.room + there],
@@ -263,7 +275,7 @@ def _repurpose(k, x, w, tm, e, p, n):
     )
     rest, given = w[k.s.taken + here], w[k.s.plain]
     freight, emitted = w[k.s.money + a.TRANSPORT], w[k.s.flow + a.CARBON]
-    paid, saved = w[k.s.money + a.SECOND_LIFE], w[k.s.flow + a.DISPLACED]
+    paid, saved, kept = w[k.s.money + a.SECOND_LIFE], w[k.s.flow + a.DISPLACED], w[k.s.flow + a.KEPT_VALUE]
     for i in range(n):
         units = asked[i] * served[i]
         given[i] = units
@@ -273,6 +285,7 @@ def _repurpose(k, x, w, tm, e, p, n):
         emitted[i] += carbon * units
         paid[i] += margin * units
         saved[i] += displaced * units
+        kept[i] += service * units * (worth[i] + cost_new)
     count_reuse(k, w, tm, p, k.s.plain, n)
 
 

@@ -2,7 +2,18 @@
 
 from sim_core.engine.settings import MOST_FLOW
 from sim_core.kernel import tables as get
-from sim_core.kernel.books import balance, book_value, build, count, hold, keep_totals, open_books, post, review
+from sim_core.kernel.books import (
+    balance,
+    book_value,
+    build,
+    count,
+    hold,
+    keep_totals,
+    open_books,
+    post,
+    price_units,
+    review,
+)
 from sim_core.kernel.collection import consolidate, take_back
 from sim_core.kernel.constants import ONE, opened
 from sim_core.kernel.demand import draw_demand
@@ -139,6 +150,7 @@ def _advance(
         if t == k.size.warm_up:
             book_value(k, x, w, tm, t, get.number(k, ONE), n)
         open_books(k, w, n)
+        price_units(k, w, tm, n)
         if invests:
             build(k, x, w, t, n)
         close_vintage(k, x, t, n)

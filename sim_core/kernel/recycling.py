@@ -139,7 +139,7 @@ def _win(k, w, tm, node, p, m, n):
     consumer, scrap = w[k.s.rest + m * ORIGINS], w[k.s.rest + m * ORIGINS + 1]
     recovered, subject, flow = w[k.s.recovered + m], w[k.s.recovered_mass + p], w[k.s.flow + a.RECOVERED]
     paid, subsidy = w[k.s.money + a.SUBSIDY], tm[k.q.subsidy_recycled + p]
-    loose = w[k.s.loose_change + m]
+    loose, worth, price = w[k.s.loose_change + m], w[k.s.flow + a.RECOVERED_VALUE], tm[k.q.virgin_price + m]
     for i in range(n):
         new = won[i] * from_use[i]
         consumer[i] += new
@@ -149,6 +149,7 @@ def _win(k, w, tm, node, p, m, n):
         loose[i] += total
         subject[i] += new
         flow[i] += new
+        worth[i] += new * price[i]
         paid[i] -= new * subsidy[i]
 
 

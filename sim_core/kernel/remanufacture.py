@@ -149,7 +149,7 @@ def _make(k, x, w, tm, ct, node, p, n):
         rest[i] += failed if failed > zero else zero
         paid[i] += cost * used[i]
         emitted[i] += carbon * used[i]
-    book_made(k, w, tm, p, k.s.plain + 2, get.number(k, ZERO), n)
+    book_made(k, w, tm, p, k.s.plain + 2, first, get.number(k, ZERO), n)
 
 
 @jit

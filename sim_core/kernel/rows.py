@@ -150,6 +150,7 @@ def scratch_sizes(layout: Layout) -> dict[str, int]:
         "whole": plants * materials,
         "need": plants * materials,
         "value": 1,
+        "worth": products,
         "plain": 4,
     }
 

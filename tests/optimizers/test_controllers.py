@@ -7,7 +7,7 @@ import pytest
 
 from optimizers.contract import Candidate
 from optimizers.control_space import search_space, to_record
-from optimizers.controllers import KINDS, MixedBatch, base_stock, build, compliance_base_stock
+from optimizers.controllers import KINDS, NEEDS_STATE, MixedBatch, base_stock, build, covers
 from optimizers.controllers.compliance_base_stock import PARAMETERS, default_parameters
 from optimizers.controllers.schedule import schedule_from_record, searched_targets, usual_targets
 from sim_core.control import Control, ControllerRecord, Observation
@@ -68,14 +68,14 @@ def schedule_record(layout: Layout, seed: int = 0) -> ControllerRecord:
     candidate = Candidate(
         bits=draw.random((space.epochs, len(space.levers))) < 0.5, values=draw.random(len(space.parameters))
     )
-    return to_record("schedule", candidate)
+    return to_record("schedule", candidate, space)
 
 
 def reference(**parameters) -> ControllerRecord:
     return ControllerRecord(kind="compliance_base_stock", parameters=parameters)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - NEEDS_STATE))
 def test_controls_are_targets_and_levers_in_the_unit_interval(layout, kind: str):
     record = schedule_record(layout) if kind == "schedule" else ControllerRecord(kind=kind)
     control = decide(layout, record, record, duty_in=3, barred="hydro")
@@ -161,9 +161,7 @@ def test_usual_covers_are_in_months_whatever_the_suites_scale(layout):
 
 
 def test_covers_that_forget_the_suites_scale_are_found(layout, monkeypatch):
-    monkeypatch.setattr(
-        compliance_base_stock, "base_stock_target", lambda layout, kind, row: base_stock.COVER[kind, row] / 4.0
-    )
+    monkeypatch.setattr(covers, "base_stock_target", lambda layout, kind, row: base_stock.COVER[kind, row] / 4.0)
     with pytest.raises(AssertionError):
         check_practice_is_in_months(layout)
 
@@ -224,7 +222,7 @@ def test_a_candidate_becomes_the_schedule_that_it_stands_for(layout, targets: st
     bits = np.zeros((space.epochs, len(space.levers)), dtype=bool)
     bits[1, 2] = True
     values = np.linspace(0.01, 0.99, len(space.parameters))
-    record = to_record("schedule", Candidate(bits=bits, values=values))
+    record = to_record("schedule", Candidate(bits=bits, values=values), space)
     schedule = schedule_from_record(layout, record.parameters)
     assert np.array_equal(schedule.levers, bits)
     for (row, nodes), value in zip(searched_targets(layout).values(), values, strict=True):
@@ -258,7 +256,7 @@ def test_a_search_of_schedules_starts_from_practice_and_that_is_what_the_referen
     space = search_space(layout, "schedule")
     assert space.start == tuple(usual_targets(layout)) and len(space.start) == len(space.parameters)
     bits = np.zeros((space.epochs, len(space.levers)), dtype=bool)
-    started = decide(layout, to_record("schedule", Candidate(bits=bits, values=np.array(space.start))))
+    started = decide(layout, to_record("schedule", Candidate(bits=bits, values=np.array(space.start)), space))
     usual = decide(layout, reference())
     assert not started.levers.any()
     recyclers = layout.targets[NodeKind.RECYCLER]
@@ -295,7 +293,7 @@ def test_the_reference_is_searched_by_its_parameters_and_linear_is_not(layout):
     assert space.parameters == PARAMETERS and space.bits == 0
     assert dict(zip(PARAMETERS, space.start, strict=True)) == default_parameters(layout)
     candidate = Candidate(bits=np.zeros((0, 0), dtype=bool), values=np.full(len(PARAMETERS), 0.25))
-    assert to_record("compliance_base_stock", candidate).parameters == dict.fromkeys(PARAMETERS, 0.25)
+    assert to_record("compliance_base_stock", candidate, space).parameters == dict.fromkeys(PARAMETERS, 0.25)
     with pytest.raises(ModelError, match="nothing to search"):
         search_space(layout, "linear")
 

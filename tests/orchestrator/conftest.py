@@ -48,6 +48,8 @@ _TREE: dict[str, Any] = {
         {"name": "random", "controller": "schedule", "search": {"method": "random", **_SEARCH}},
     ],
     "statistics": {"resamples": 100, "confidence": 0.95, "seed": 1},
+    "bound": {"scenarios": 0},
+    "pairs": {"scenarios": 0},
 }
 CELLS = 60
 

@@ -110,7 +110,7 @@ class Stage:
 
     def read_leaderboard(self, results: Path, spec: Any = None) -> SimpleNamespace:
         self.calls.append(results)
-        return SimpleNamespace(to_json=lambda: {"digest": DIGEST, "entries": self.entries})
+        return SimpleNamespace(to_json_with_timings=lambda: {"digest": DIGEST, "entries": self.entries})
 
     def describe(self, spec: Any, results: Path) -> dict[str, Any]:
         self.calls.append(results)

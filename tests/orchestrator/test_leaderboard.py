@@ -66,7 +66,8 @@ RANDOM = entry("random", 4.0, carbon=3.0, circularity=0.5)
 def test_the_machine_contract() -> None:
     board = build(REFERENCE, SEARCHED, RANDOM)
     value = json.loads(json.dumps(board.to_json(), allow_nan=False))
-    assert set(value) == {"digest", "entries"}
+    assert set(value) >= {"digest", "entries", "bounded", "scored", "unbounded", "no_headroom", "ladder"}
+    assert (value["bounded"], value["ladder"], value["bound_cost"]) == (0, [], None)
     assert value["digest"] == "d1"
     assert [row["name"] for row in value["entries"]] == ["searched", "reference", "random"]
     assert [row["rank"] for row in value["entries"]] == [1, 2, 3]

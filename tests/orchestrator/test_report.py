@@ -80,7 +80,7 @@ def test_an_empty_leaderboard_says_so_in_every_section(tmp_path: Path) -> None:
     write_report(tmp_path / "report.html", title="empty", leaderboard={"digest": "0", "entries": []})
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Nothing has been scored yet." in text
-    assert text.count('class="empty"') == 9
+    assert text.count('class="empty"') == 12
     assert "<svg" not in text
 
 

@@ -39,7 +39,8 @@ SUITE = SuiteDefinition(
 LINEAR, REFERENCE = ControllerRecord(kind="linear"), ControllerRecord(kind="compliance_base_stock")
 METRICS = {
     "objective", "carbon", "circularity", "service", "compliance", "shortfall_charge", "statutory_charge",
-    "recycled_share", "lives", "avoided_carbon", "capex", "node_periods",
+    "recycled_share", "lives", "avoided_carbon", "capex", "node_periods", "served", "due", "lacking", "cei",
+    "value_retained",
 }  # fmt: skip
 
 

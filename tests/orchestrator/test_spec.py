@@ -14,9 +14,11 @@ from optimizers import METHODS
 from orchestrator.entry_checks import CONTROLLERS
 from orchestrator.network_reader import _LANE_FIELDS, _NODE_FIELDS, _PROCESS_FIELDS
 from orchestrator.spec import (
+    Bound,
     Entry,
     ExperimentSpec,
     ForecastPart,
+    Pairs,
     Product,
     Search,
     Split,
@@ -141,7 +143,7 @@ def test_loading_imports_nothing_heavy():
 
 def test_the_reference_names_every_field_and_every_choice():
     text = (ROOT / "docs" / "experiment.md").read_text(encoding="utf-8")
-    parts = (ExperimentSpec, Suite, Product, ForecastPart, Splits, Split, Entry, Search, Statistics)
+    parts = (ExperimentSpec, Suite, Product, ForecastPart, Splits, Split, Entry, Search, Statistics, Bound, Pairs)
     words = {name for part in parts for name in part.model_fields}
     words |= {*METHODS, *CONTROLLERS, *ARCHETYPES, *FAMILY_NAMES, *LEVERS, *NETWORK_TEMPLATES, *LIFETIMES, *FORECASTS}
     assert {word for word in words if f"`{word}`" not in text} == set()

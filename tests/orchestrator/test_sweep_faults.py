@@ -205,18 +205,23 @@ def test_results_that_cant_be_written_are_named(bench: Any, tmp_path: Path, plac
     assert str(results) in " ".join(run.stderr.split()) and "Traceback" not in run.output
 
 
-# Limits the size of any file that the run writes, in steps, as a disk that fills up would.
+# Limits the size of any file that the run writes, in steps, as a disk that fills up would. Each run is a process of its
+# own, as a command is: on a full disk the lease can't be given back, and ends with its process.
 DISK = """
-import json, resource, sys
+import json, os, resource, sys
 from typer.testing import CliRunner
 from orchestrator import cli, tracking
 tracking.flush = lambda sweep, **_: tracking.Flushed(link=None, experiment_id=None, cursor=None, message="")
 spec, results, *limits = sys.argv[1:]
 for limit in map(int, limits):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-    run = CliRunner().invoke(cli.app, ["run", spec, "--in-process", "--results", results, "--json"])
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    print(json.dumps({"limit": limit, "code": run.exit_code, "err": run.stderr, "out": run.stdout}))
+    pid = os.fork()
+    if pid == 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        run = CliRunner().invoke(cli.app, ["run", spec, "--in-process", "--results", results, "--json"])
+        found = {"limit": limit, "code": run.exit_code, "err": run.stderr, "out": run.stdout}
+        print(json.dumps(found), flush=True)
+        os._exit(0)
+    os.waitpid(pid, 0)
 """
 
 

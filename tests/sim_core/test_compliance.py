@@ -232,3 +232,13 @@ def test_an_injected_duty_is_settled_as_if_known_from_the_start():
 def test_a_book_that_forgets_what_came_before_an_injection_is_found():
     with pytest.raises(AssertionError):
         check_an_injected_duty_is_settled_as_if_known_from_the_start(forget=True)
+
+
+# ---- in money
+
+
+def test_what_is_due_and_what_lacks_are_weighed_by_the_price_of_a_shortfall():
+    """Of 20 % of 12 x 100 kg at 150 EUR/kg, 120 of 240 kg were delivered."""
+    ((_, settled),) = book_months(STRICT, [cobalt(100.0, 10.0)] * 12)
+    assert settled.due[0] == pytest.approx(240.0 * 150.0)
+    assert settled.shortfall_charge[0] == pytest.approx(120.0 * 150.0)

@@ -177,8 +177,8 @@ def test_a_view_of_announced_law_that_knows_the_future_is_found(monkeypatch: pyt
 def test_an_observation_of_the_realised_law_is_found(monkeypatch: pytest.MonkeyPatch):
     observe = rollout.observe
 
-    def leaking(layout: Any, table: Any, t: int) -> Any:
-        seen = observe(layout, table, t)
+    def leaking(layout: Any, table: Any, t: int, situation: Any) -> Any:
+        seen = observe(layout, table, t, situation)
         ahead = [table.at(min(t + h, PERIODS - 1)).content_duty.max(axis=0) for h in range(len(seen.announced_duty))]
         return replace(seen, announced_duty=np.stack(ahead))
 

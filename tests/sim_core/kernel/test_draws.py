@@ -127,6 +127,7 @@ def regional(dtype: Any, product_at: int, wrong: str = "") -> tuple[np.ndarray, 
                 network=None,  # pyright: ignore[reportArgumentType]
                 years=years,
                 level=level,
+                shocks=True,
             ),
             product_at,
         )

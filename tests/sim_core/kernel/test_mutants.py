@@ -131,7 +131,13 @@ def test_one_product_s_recovery_of_one_material_is_found_by_a_millionth():
     assert seen_in_any(less)
 
 
-@pytest.mark.parametrize("name", [Account.PRODUCTION, Account.DISPOSAL, Flow.DEMAND, Flow.DISPLACED])
+POSTED = (
+    Account.PRODUCTION, Account.DISPOSAL, Flow.DEMAND, Flow.DISPLACED, Flow.DUE, Flow.LACKING, Flow.ENDED_VALUE,
+    Flow.ENDED_MATERIAL_VALUE, Flow.KEPT_VALUE, Flow.RECOVERED_VALUE,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", POSTED)
 def test_an_account_that_is_left_out_of_the_books_is_reported(name: Account | Flow):
     def left_out(run: KernelSimulation) -> None:
         start, last = place(run, "posted"), int(run._k.size.posted) - 1
