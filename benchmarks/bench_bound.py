@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.estimates import plan_of
 from benchmarks.report import Metric, machine, report
-from optimizers.controllers import KINDS, TUNABLE
+from optimizers.controllers import TUNABLE
 from optimizers.controllers import build as build_controllers
 from optimizers.controllers.dynamic_programme import hybrid_problem
 from optimizers.controllers.hybrid_mdp import best_smu
@@ -47,8 +47,7 @@ FAMILIES = ("eu_tighten", "eu_weaken", "eu_delay_tariff", "eu_export_delay")
 RULES = ("linear", "local_base_stock", "push", "pull", "best_grade_first", "compliance_base_stock", "compliance_greedy")
 CERTAIN = {"price.volatility": 0.0, "demand.volatility": 0.0, "disruption.rate": 0.0, "lane_disruption.rate": 0.0}
 _REGIONAL_MONTHS = 36
-_PARTICIPANT = "mpc"  # the kind of controller whose views are compared
-_FORESIGHT_SCENARIOS = 8
+_FORESIGHT_SCENARIOS = 16
 
 Values = NDArray[np.float64]
 
@@ -195,26 +194,23 @@ def target_gap(tries: int) -> float:
 
 
 def foresight(bench: Bench) -> None:
-    """What each view of the rolling-horizon controller gains over the one below, in % of the reference's mean J."""
+    """What each view of the rolling-horizon controller gains over the one below, in % of the lowest view's mean J."""
     names = [name for name in METRICS if name.startswith("foresight_value_")]
-    if _PARTICIPANT not in KINDS:
-        for name in names:
-            bench.found[name], bench.notes[name] = None, "not measured: there is no rolling-horizon controller yet"
-        return
-    suite = replace(plan_of("smoke.yaml").suite, epoch_months=12)
-    layout, scenarios = build_layout(suite), suite.scenarios("test")[:_FORESIGHT_SCENARIOS]
-    views = [ControllerRecord(kind=_PARTICIPANT, parameters={"view": view}) for view in VIEWS]
-    costs = costs_of(layout, scenarios, views)
-    reference = float(costs_of(layout, scenarios, [ControllerRecord(kind="compliance_base_stock")]).mean())
-    for name, (gain, error) in zip(names, gains(costs, reference), strict=True):
+    plan = plan_of("controllers.yaml")
+    layout, scenarios = build_layout(plan.suite), plan.suite.scenarios("test")[:_FORESIGHT_SCENARIOS]
+    costs = costs_of(layout, scenarios, [plan.fixed[f"mpc_{view}"] for view in VIEWS])
+    for name, (gain, error) in zip(names, gains(costs), strict=True):
         bench.found[name] = gain
         bench.notes[name] = f"standard error {error:.2g}, {len(scenarios)} paired scenarios"
 
 
-def gains(costs: Values, reference: float) -> Iterator[tuple[float, float]]:
-    """Yield mean and standard error of what each row of costs, (views, scenarios), is below the one before, in %."""
+def gains(costs: Values) -> Iterator[tuple[float, float]]:
+    """Yield mean and standard error of what each row of costs, (views, scenarios), is below the one before.
+
+    In % of the first row's mean.
+    """
     for below, own in pairwise(costs):
-        gain = 100.0 * (below - own) / reference
+        gain = 100.0 * (below - own) / costs[0].mean()
         yield float(gain.mean()), float(gain.std(ddof=1) / np.sqrt(gain.size))
 
 

@@ -9,7 +9,7 @@ from sim_core.network import TARGET_KINDS, Node
 from sim_core.network_generator import NETWORK_TEMPLATES, template_nodes
 from sim_core.suite import SuiteDefinition
 
-# what an Entry with this controller must give: "nothing", "search", "parameters", or one of "search or parameters"
+# what an Entry with this controller must give: "nothing", "search", "parameters", or one of two
 CONTROLLERS: Mapping[str, str] = {
     "linear": "nothing",
     "base_stock": "parameters",
@@ -23,6 +23,8 @@ CONTROLLERS: Mapping[str, str] = {
     "compliance_base_stock": "search or parameters",
     "compliance_greedy": "search or parameters",
     "dynamic_programme": "nothing",
+    "mpc": "parameters",
+    "two_stage": "nothing or parameters",
     "schedule": "search",
 }
 VIEWS = ("myopic", "announced", "law", "clairvoyant")  # what a rolling-horizon controller knows, ever more
@@ -61,7 +63,7 @@ def _controllers(tree: Any) -> Iterator[Objection]:
             continue
         path: TreePath = ("entries", index)
         searched, fixed = (value_at(tree, *path, name) is not None for name in ("search", "parameters"))
-        if need != "nothing" and not (searched and "search" in need) and not (fixed and "parameters" in need):
+        if "nothing" not in need and not (searched and "search" in need) and not (fixed and "parameters" in need):
             field = "parameters" if need == "parameters" else "search"
             message = f"controller {controller} needs {need}"
             yield Objection(path=(*path, field), message=message, hint="add it to this Entry")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import optimizers
 import sim_core
-from optimizers.controllers import NEEDS_STATE
+from optimizers.controllers import NEEDS_STATE, PLANS
 from orchestrator.records import CandidateValue, Generation
 from orchestrator.work import BOUND, LINEAR, Block, Cell, SearchJob
 from sim_core.control import ControllerRecord
@@ -122,8 +122,8 @@ class Plan:
     def cut(self, cells: Sequence[Cell], workers: int) -> list[Block]:
         """Cut cells into blocks, enough of them to occupy the workers, those first whose cells take long.
 
-        A bound is a block of its own. Controllers that look at the state solve a problem of their own in each period,
-        so a block of theirs is what fills the lanes of the NumPy engine, all of one controller.
+        A bound is a block of its own, and so is a run that plans. A block of other controllers that look at the state
+        is what fills the lanes of the NumPy engine, all of one controller.
         """
         groups: dict[tuple[int, str, str], list[Cell]] = {}
         for cell in cells:
@@ -136,7 +136,7 @@ class Plan:
 
     def _most(self, cell: Cell) -> int:
         """Return how many cells like this one make a block at most."""
-        if cell.controller.kind == BOUND.kind:
+        if cell.controller.kind == BOUND.kind or cell.controller.kind in PLANS:
             return 1
         if cell.controller.kind in NEEDS_STATE:
             return LANE_WIDTH

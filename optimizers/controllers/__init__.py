@@ -14,11 +14,13 @@ from optimizers.controllers.echelon_base_stock import echelon_controller, echelo
 from optimizers.controllers.fixed_base_stock import fixed_schedule
 from optimizers.controllers.linear import linear_schedule
 from optimizers.controllers.local_base_stock import local_base_stock_controller, local_base_stock_defaults
+from optimizers.controllers.mpc import mpc_controller
 from optimizers.controllers.pull import pull_controller, pull_defaults
 from optimizers.controllers.push import push_controller, push_defaults
 from optimizers.controllers.reorder_point import ReorderPoint, reorder_point_defaults
 from optimizers.controllers.schedule import schedule_from_record
 from optimizers.controllers.smu import smu_controller, smu_defaults
+from optimizers.controllers.two_stage import two_stage_controller
 from sim_core.control import Control, Controller, ControllerRecord, Observation, ScheduleBatch
 from sim_core.engine.layout import Layout
 from sim_core.errors import ModelError
@@ -36,11 +38,15 @@ _BUILDERS: dict[str, Callable[[Layout, Sequence[dict[str, Any]]], Controller]] =
     "compliance_base_stock": ComplianceBaseStock,
     "compliance_greedy": ComplianceGreedy,
     "dynamic_programme": DynamicProgramme,
+    "mpc": mpc_controller,
+    "two_stage": two_stage_controller,
     "schedule": lambda layout, items: ScheduleBatch([schedule_from_record(layout, item) for item in items]),
 }
 KINDS = tuple(_BUILDERS)
 # Those that plan from the state of the simulation, which the NumPy engine alone shows.
-NEEDS_STATE = frozenset({"s_S", "compliance_greedy", "dynamic_programme"})
+NEEDS_STATE = frozenset({"s_S", "compliance_greedy", "dynamic_programme", "mpc", "two_stage"})
+# Those that solve a programme of their own at each review: a run takes seconds to minutes.
+PLANS = frozenset({"mpc", "two_stage"})
 # Of those with named parameters in [0, 1]: the names, and the values by practice that a search starts from.
 TUNABLE: Mapping[str, Callable[[Layout], dict[str, float]]] = {
     "local_base_stock": local_base_stock_defaults,

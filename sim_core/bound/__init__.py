@@ -13,12 +13,13 @@ from sim_core.bound import duties, goods, production, recycling, reverse, use_ph
 from sim_core.bound.model import Model
 from sim_core.bound.outlook import Outlook, of_scenario
 from sim_core.bound.program import Sum
-from sim_core.bound.solver import Problem, Solution, problem_of, solve
+from sim_core.bound.solver import Problem, Solution, problem_of, solve, solve_closely
 from sim_core.engine.layout import Layout
 from sim_core.network import LaneGroup, NodeKind
 from sim_core.scenario import Scenario
 
 _NOTHING = 1e-9  # relative: what the solver's tolerance leaves of nothing
+_NEAR = 1e-4  # relative, to the least shortfall: compliance is judged to a thousandth of what is due
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ def build(outlook: Outlook) -> Built:
         production.feed(model, made)
     goods.move(model, made)
     lacking = duties.settle(model)
-    if model.classes > 1:
+    if model.lives.count > 1:
         model.relaxed.add("classes")
     if layout.lanes[LaneGroup.SCRAP].count:
         model.relaxed.add("origins")
@@ -85,8 +86,8 @@ def build(outlook: Outlook) -> Built:
 def bound(layout: Layout, scenario: Scenario) -> Bound:
     """Return the bound of a scenario. Raises ModelError where the programme has no solution."""
     built = build(of_scenario(layout, scenario))
-    found = solve(built.problem, unit=built.unit)
-    lacking = float(value_of(built.lacking, found)[0])
+    found = solve_closely(built.problem, unit=built.unit)
+    lacking = float(built.lacking.value(found.values)[0])
     return Bound(
         lower=found.lower,
         plan=found.cost,
@@ -112,12 +113,4 @@ def _least_lacking(built: Built, found: Solution) -> float:
         row_upper=np.append(problem.row_upper, most * (1.0 + _NOTHING)),
         matrix=csc_array(vstack([problem.matrix, csc_array(sales[None])])),
     )
-    return max(0.0, solve(phase_1, unit=built.unit).lower)
-
-
-def value_of(total: Sum, found: Solution) -> np.ndarray:
-    """Return the values of expressions in a solution, of their shape."""
-    values = total.constant.copy().ravel()
-    for at, column, value in total.terms:
-        np.add.at(values, at, value * found.values[column])
-    return values.reshape(total.at.shape)
+    return max(0.0, solve(phase_1, unit=built.unit, gap=_NEAR).lower)

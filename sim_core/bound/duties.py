@@ -10,6 +10,7 @@ import numpy as np
 from sim_core.bound.model import Model, add_to
 from sim_core.bound.outlook import Array
 from sim_core.bound.program import Index, Sum
+from sim_core.engine.compliance import OpenWindow
 from sim_core.policy.kinds import AT_MOST
 from sim_core.policy.obligation import BY_MASS, BY_MATERIAL, BY_PRODUCT, Obligation, Quantity
 from sim_core.units import MONTHS_PER_YEAR, parse_month
@@ -30,7 +31,7 @@ class _Account:
     """One obligation: rows are plants x products, or the whole system."""
 
     def __init__(self, model: Model, number: int, obligation: Obligation) -> None:
-        self._model, self._obligation = model, obligation
+        self._model, self._obligation, self._number = model, obligation, number
         self._theta = model.outlook.term("theta")[:, number]
         self._in_force = model.outlook.term("in_force")[:, number]
         self._windows = _windows(model, obligation)
@@ -40,6 +41,10 @@ class _Account:
         counts = self._in_force if at_most else (self._theta > 0.0).astype(np.float64)
         self._rows = delivered.at.shape[1]
         counted, required = self._by_window(delivered, counts), self._by_window(basis, self._theta)
+        self._before = self._open_window(number)
+        if self._before is not None:
+            required.constant[0] += self._before.required
+            counted.constant[0] += self._before.counted
         self._need, self._have = (counted, required) if at_most else (required, counted)
 
     def settle(self, lacking: Sum) -> None:
@@ -49,7 +54,7 @@ class _Account:
             model.relaxed.add("flexibility")
         size, phi = self._rows, self._obligation.phi
         debt: Index | None = None
-        bank: list[Index] = []  # surplus columns of the windows before, the oldest first, as rows that limit draws
+        bank = self._kept_before()  # rows that limit draws on the surpluses of windows before, the oldest first
         for number, (_, end, last) in enumerate(self._windows if size else ()):
             if not self._matters(number) and debt is None and not bank:
                 continue
@@ -63,6 +68,8 @@ class _Account:
             lacking.add(lacking.at[0], short, model.outlook.scored[end - 1] * phi)
             if debt is not None:
                 program.put(rows, debt, 1.0)
+            elif number == 0 and self._before is not None:
+                program.put_constant(rows, self._before.debt)
             debt = self._flexible(rows, number, rules.carry_share) if rules.carry_share and not last else None
             if rules.certificate_limit:
                 bought = self._flexible(rows, number, rules.certificate_limit)
@@ -73,7 +80,20 @@ class _Account:
 
     def _matters(self, number: int) -> bool:
         begin, end, _ = self._windows[number]
-        return bool(self._in_force[begin:end].any() or self._theta[begin:end].any())
+        owed = self._before.required.any() or self._before.debt.any() if number == 0 and self._before else False
+        return bool(owed or self._in_force[begin:end].any() or self._theta[begin:end].any())
+
+    def _open_window(self, number: int) -> OpenWindow | None:
+        """Return what the books hold of the window that is open at the start, if it closes in a scored period."""
+        book = self._model.outlook.compliance
+        if book is None or not self._windows or self._windows[0][0] > 0:
+            return None
+        return book.open_window(number, self._model.outlook.cell)
+
+    def _kept_before(self) -> list[Index]:
+        if self._before is None or not any(kept.any() for kept in self._before.bank):
+            return []
+        return [self._model.program.rows(self._rows, lower=-np.inf, upper=kept) for kept in self._before.bank]
 
     def _free_volume(self, number: int) -> float:
         """Return what may lack because of a de-minimis rule: the duty of a volume just below it."""
@@ -84,7 +104,10 @@ class _Account:
         if self._obligation.sense == AT_MOST:
             return np.inf
         begin, end, _ = self._windows[number]
-        return least * float(self._theta[begin:end].max())
+        outlook, whole = self._model.outlook, self._obligation.window.months
+        begins = begin + outlook.first - (whole if number == 0 else 0)  # the open window's past months too
+        theta = outlook.terms["theta"][max(0, begins) : end + outlook.first, self._number]
+        return least * float(theta.max())
 
     def _flexible(self, rows: Index, number: int, share: float) -> Index:
         """Return columns that fill a shortfall up to a share of the window's need."""
@@ -145,14 +168,23 @@ class _Account:
         for t in range(model.periods):
             begins = window.first_month(first + model.outlook.first + t) - first
             spans = [begins - k * window.months for k in range(obligation.lag, 0, -1)]
-            known = [start - model.outlook.first for start in spans if start >= model.outlook.first]
-            for start in known:
+            known = [start for start in spans if start >= 0]
+            for start in (span - model.outlook.first for span in known):
                 part = 1.0 / len(known) / window.months
+                total.constant[t] += part * self._past(start, min(start + window.months, 0))
                 for at, column, value in own.terms:
                     mine = (at >= start) & (at < start + window.months)
                     total.add(total.at[t, 0], column[mine], part * value[mine])
-                total.constant[t] += part * own.constant[start : start + window.months].sum()
+                total.constant[t] += part * own.constant[max(0, start) : max(0, start + window.months)].sum()
         return total
+
+    def _past(self, start: int, end: int) -> float:
+        """Return the basis of periods [start, end) before the stretch's start, counted from there."""
+        outlook = self._model.outlook
+        if outlook.compliance is None:
+            return 0.0
+        first = outlook.first
+        return outlook.compliance.past(self._obligation.basis, first + start, first + end, outlook.cell)
 
 
 def _windows(model: Model, obligation: Obligation) -> list[Window]:

@@ -12,12 +12,12 @@ _BY_LANE = {LaneGroup.GOODS: "goods", LaneGroup.LATERAL: "transfer"}  # what flo
 
 
 def sell(model: Model) -> Sum:
-    """Choose what each lane sells of each class; return what markets get, (T, K, P, C) units."""
+    """Choose what each lane sells of each life; return what markets get, (T, K, P, L) units."""
     layout, program, outlook = model.layout, model.program, model.outlook
-    lanes, health = layout.lanes[LaneGroup.SALES], layout.products.health
+    lanes, health = layout.lanes[LaneGroup.SALES], model.lives.health
     legal = np.where(outlook.term("sale_legal") > 0.0, np.inf, 0.0)[:, None, :, None]
     sold = program.columns(
-        model.periods, lanes.count, model.products, model.classes, upper=legal, implied=_most_sold(model, health)
+        model.periods, lanes.count, model.products, model.lives.count, upper=legal, implied=_most_sold(model, health)
     )
     model.columns["sell"] = sold
     total = model.sum_of(sold)
@@ -32,18 +32,18 @@ def sell(model: Model) -> Sum:
     model.count("placed_again", model.sum_of(sold[..., 1:]))
     model.count("marketed", total)
     _serve(model, sold, health)
-    at_market = Sum(model.periods, layout.count[NodeKind.MARKET], model.products, model.classes)
+    at_market = Sum(model.periods, layout.count[NodeKind.MARKET], model.products, model.lives.count)
     add_to(at_market, at_market.at[:, lanes.receiver], total)
     return at_market
 
 
 def _most_sold(model: Model, health: Array) -> Array:
-    """Return what a lane can sell of each class at most, (T, E, P, C): the market's demand, with all that may wait."""
+    """Return what a lane can sell of each life at most, (T, E, P, L): the market's demand, with all that may wait."""
     outlook, waits = model.outlook, model.layout.rates.backlog[:, None] > 0.0
     demand = outlook.term("demand")
     owed = np.where(waits, np.cumsum(demand, axis=0), demand) + outlook.start(outlook.state.backlog)
     at_lane = owed[:, model.layout.lanes[LaneGroup.SALES].receiver]
-    some = np.broadcast_to(health > 0.0, (*at_lane.shape, model.classes))
+    some = np.broadcast_to(health > 0.0, (*at_lane.shape, model.lives.count))
     return np.divide(at_lane[..., None], health, out=np.full(some.shape, np.inf), where=some)
 
 
@@ -70,12 +70,12 @@ def move(model: Model, made: Index | None) -> None:
     """Keep the stock of goods points: what is made, arrives, is sold, passed on, moved sideways and bought in."""
     layout, program, outlook = model.layout, model.program, model.outlook
     plants, points = layout.plants, len(layout.goods)
-    shape = (model.periods, points, model.products, model.classes)
+    shape = (model.periods, points, model.products, model.lives.count)
     stock, rows = program.columns(*shape), program.rows(*shape)
     _pass_on(model, rows)
     _transfer(model, rows)
     _buy(model)
-    start = outlook.start(outlook.state.goods)
+    start = outlook.units(outlook.state.goods)
     program.put(rows, stock, -1.0)
     program.put(rows[1:], stock[:-1], 1.0)
     program.put_constant(rows[0], start)
@@ -111,9 +111,9 @@ def _transfer(model: Model, rows: Index) -> None:
 
 
 def _by_lane(model: Model, group: LaneGroup, most: Array | float, senders: Index) -> Index:
-    """Choose what lanes carry, (T, E, P, C), within their capacity. senders: rows of their senders' stocks."""
+    """Choose what lanes carry, (T, E, P, L), within their capacity. senders: rows of their senders' stocks."""
     program, lanes = model.program, model.layout.lanes[group]
-    flow = program.columns(model.periods, lanes.count, model.products, model.classes, upper=most)
+    flow = program.columns(model.periods, lanes.count, model.products, model.lives.count, upper=most)
     model.columns[_BY_LANE[group]] = flow
     total = model.sum_of(flow)
     if lanes.limited:
@@ -134,7 +134,7 @@ def _buy(model: Model) -> None:
     overseas = lanes.overseas[:, None]
     barred = overseas * (1.0 - outlook.term("import_goods_legal"))[:, None]
     most = np.where(barred > 0.0, 0.0, np.inf)
-    most = np.broadcast_to(most[..., None], (*most.shape, model.classes)).copy()
+    most = np.broadcast_to(most[..., None], (*most.shape, model.lives.count)).copy()
     most[..., 1:] = 0.0
     bought = program.columns(*most.shape, upper=most)
     model.columns["purchase"] = bought

@@ -51,17 +51,19 @@ def site_step(model: Model, kind: NodeKind) -> np.ndarray:
 
 
 def ever_on(model: Model, lever: str) -> Index:
-    """Return columns (T,): at most 1 and at most the sum of a lever's settings so far.
+    """Return columns (T,): at most 1, and at most the sum of a lever's settings so far, unless it was on before.
 
-    The settings are in model.columns[lever], (reviews,). A stretch that begins later may have had it on before.
+    The settings are in model.columns[lever], (reviews,). A stretch that begins between reviews may have it on already.
     """
     when = reviews(model)
     chosen = model.program.columns(len(when), upper=1.0)
     model.columns[lever] = chosen
     share = model.program.columns(model.periods, upper=1.0)
-    if model.outlook.first == 0:
-        rows = model.program.rows(model.periods, lower=-np.inf)
-        model.program.put(rows, share, 1.0)
-        for start, column in zip(when, chosen, strict=True):
-            model.program.put(rows[start:], column, -1.0)
+    outlook = model.outlook
+    if outlook.first % model.layout.suite.epoch_months or outlook.state.use.of_cell(outlook.cell).any_easy():
+        return share
+    rows = model.program.rows(model.periods, lower=-np.inf)
+    model.program.put(rows, share, 1.0)
+    for start, column in zip(when, chosen, strict=True):
+        model.program.put(rows[start:], column, -1.0)
     return share

@@ -38,7 +38,7 @@ class Model:
         self.lost = Sum(outlook.periods)  # units lost in scored periods
         self.weight, self.periods = outlook.weight, outlook.periods
         self.products = len(self.layout.products.archetypes)
-        self.classes = self.layout.products.classes
+        self.lives = outlook.lives
         self.materials = len(self.layout.facts.materials)
         self._arrivals: dict[LaneGroup, Sum] = {}
         self.register: dict[str, Sum] = {"emissions": Sum(self.periods)}
@@ -143,15 +143,17 @@ class Model:
         self._arrivals[group] = total
         # Cargo that arrives in position k has been there at the ends of the periods 0 .. k - 1.
         until = np.concatenate([np.zeros((1, *sent.shape[2:])), np.cumsum(sent.sum(axis=1)[::-1], axis=0)])[::-1]
-        there = until[1:]  # (T, *cargo): what is still under way at each period's end
+        later = self.outlook.arriving_later(group)
+        there = until[1:] + later.sum(axis=0)  # (T, *cargo): what is still under way at each period's end
         value = self._value(group, sent.ndim)
         stock = self.outlook.stock_weight(value)[:, 0]
         self.program.constant += float((stock * there).sum())
-        self.program.constant += float((self.outlook.opening_factor(value)[0] * sent.sum(axis=(0, 1))).sum())
+        at_start = sent.sum(axis=(0, 1)) + later.sum(axis=0)
+        self.program.constant += float((self.outlook.opening_factor(value)[0] * at_start).sum())
         rate = self._sender_rate(group)
         if rate is not None:
             by_lane = sent.sum(axis=tuple(range(2, sent.ndim)))
-            left = np.cumsum(by_lane[::-1], axis=0)[::-1] - by_lane
+            left = np.cumsum(by_lane[::-1], axis=0)[::-1] - by_lane + later.sum(axis=tuple(range(1, later.ndim)))
             self.program.constant += float((self.weight[:, None] * rate * left).sum())
 
     def _value(self, group: LaneGroup, axes: int) -> Array:

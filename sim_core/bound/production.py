@@ -4,6 +4,7 @@ import numpy as np
 
 from sim_core.bound.levers import ever_on, has
 from sim_core.bound.model import Model, add_to
+from sim_core.bound.origins import RECYCLED, alike
 from sim_core.bound.outlook import Array
 from sim_core.bound.program import Index, Sum
 from sim_core.engine.layout import ORIGINS
@@ -11,7 +12,6 @@ from sim_core.engine.production import scrap_share
 from sim_core.network import LaneGroup, NodeKind
 from sim_core.units import KG_PER_T
 
-_RECYCLED = len(ORIGINS) - 1
 _EXTERNAL = 2  # its place among the recycled origins
 
 
@@ -74,26 +74,30 @@ def feed(model: Model, made: Index) -> None:
     scrap = _scrap(model)
     use = layout.products.bom / (1.0 - scrap)[..., None]  # (T, P, M) kg per unit of good output
     plants = layout.plants
-    shape = (model.periods, plants, model.products, model.materials, _RECYCLED)
-    some = np.where(layout.products.bom > 0.0, np.inf, 0.0)[None, None, :, :, None]
-    recycled = program.columns(*shape, upper=some)
+    place = alike(outlook.obligations, model.materials)
+    kept = place == np.arange(RECYCLED)  # (M, 3): origins that have columns of their own
+    shape = (model.periods, plants, model.products, model.materials, RECYCLED)
+    some = (layout.products.bom > 0.0)[:, :, None] & kept
+    recycled = program.columns(*shape, upper=np.where(some, np.inf, 0.0)[None, None])
     within = program.rows(*shape[:4], lower=-np.inf)
     program.put(within[..., None], recycled, 1.0)
     program.put(within, made[..., None], -use[:, None])
-    sellable = np.where(layout.lanes[LaneGroup.SURPLUS].served > 0.0, np.inf, 0.0)[None, :, None, None]
-    sold = program.columns(model.periods, plants, model.materials, _RECYCLED, upper=sellable)
-    model.columns["recycled"], model.columns["sell_feed"] = recycled, sold
-    stock = program.columns(model.periods, plants, model.materials, len(ORIGINS))
+    sellable = (layout.lanes[LaneGroup.SURPLUS].served > 0.0)[:, None, None] & kept
+    sold = program.columns(
+        model.periods, plants, model.materials, RECYCLED, upper=np.where(sellable, np.inf, 0.0)[None]
+    )
+    own = np.concatenate([np.ones((model.materials, 1), dtype=bool), kept], axis=1)
+    stock = program.columns(model.periods, plants, model.materials, len(ORIGINS), upper=np.where(own, np.inf, 0.0))
+    model.columns |= {"recycled": recycled, "sell_feed": sold, "feed": stock}
     rows = program.rows(*stock.shape)
     start = outlook.start(outlook.state.feed)
+    together = np.concatenate([np.zeros((model.materials, 1), dtype=np.intp), 1 + place], axis=1)
     program.put(rows, stock, -1.0)
     program.put(rows[1:], stock[:-1], 1.0)
-    program.put_constant(rows[0], start)
-    arrived = Sum(*stock.shape)
-    add_to(arrived, arrived.at[..., 0], model.arrive(LaneGroup.VIRGIN))
-    add_to(arrived, arrived.at[..., 1:3], model.arrive(LaneGroup.SECONDARY))
-    add_to(arrived, arrived.at[..., 1 + _EXTERNAL], model.arrive(LaneGroup.EXTERNAL))
-    program.put_sum(rows, arrived)
+    arrived = feed_arrivals(model)
+    arrived.constant[0] += start
+    to = np.take_along_axis(rows, np.broadcast_to(together, rows.shape), axis=-1)
+    program.put_sum(to, arrived)
     program.put(rows[:, :, None, :, 1:], recycled, -1.0)
     program.put(rows[..., 1:], sold, -1.0)
     program.put(rows[:, :, None, :, 0], made[..., None], -use[:, None])
@@ -104,6 +108,15 @@ def feed(model: Model, made: Index) -> None:
     program.constant += float((outlook.opening_factor(value) * start).sum())
     _sell(model, sold, price)
     _register(model, made, recycled, scrap)
+
+
+def feed_arrivals(model: Model) -> Sum:
+    """Return what arrives of feed at plants by origin, virgin first, (T, plants, M, 4) kg."""
+    arrived = Sum(model.periods, model.layout.plants, model.materials, len(ORIGINS))
+    add_to(arrived, arrived.at[..., 0], model.arrive(LaneGroup.VIRGIN))
+    add_to(arrived, arrived.at[..., 1:3], model.arrive(LaneGroup.SECONDARY))
+    add_to(arrived, arrived.at[..., 1 + _EXTERNAL], model.arrive(LaneGroup.EXTERNAL))
+    return arrived
 
 
 def _sell(model: Model, sold: Index, price: Array) -> None:

@@ -31,6 +31,13 @@ class Sum:
         if some.any():
             self.terms.append((place[some], column[some], value[some]))
 
+    def value(self, values: Array) -> Array:
+        """Return the expressions' values for those of all columns."""
+        total = self.constant.copy().ravel()
+        for at, column, coefficient in self.terms:
+            np.add.at(total, at, coefficient * values[column])
+        return total.reshape(self.at.shape)
+
 
 class Program:
     """minimise cost @ x + constant, lower <= A x <= upper, x within bounds. Grows until it is solved."""
@@ -45,6 +52,7 @@ class Program:
         self._terms: list[tuple[Index, Index, Array]] = []
         self._costs: list[tuple[Index, Array]] = []
         self._shift: list[tuple[Index, Array]] = []
+        self.defined: list[tuple[Index, Index]] = []  # blocks of rows and the columns that they define
         self.width = 0
         self.height = 0
 
@@ -75,6 +83,14 @@ class Program:
         some = value != 0.0
         if some.any():
             self._terms.append((place[some], column[some], value[some]))
+
+    def define(self, rows: Index, columns: Index) -> None:
+        """Subtract columns from rows of the same shape, equations that say what they are made of.
+
+        What they are made of is defined before.
+        """
+        self.put(rows, columns, -1.0)
+        self.defined.append((rows.ravel(), columns.ravel()))
 
     def put_constant(self, rows: Any, value: Any) -> None:
         """Add a constant to rows' left sides; the two broadcast."""

@@ -9,7 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from sim_core.bound import levers
-from sim_core.bound.outlook import Array, Outlook
+from sim_core.bound.model import Model
+from sim_core.bound.origins import alike, apart
+from sim_core.bound.outlook import Array
+from sim_core.bound.production import feed_arrivals
 from sim_core.bound.program import Index
 from sim_core.control import Control, Observation
 from sim_core.engine.flows import flow_index
@@ -38,15 +41,11 @@ class FlowReplay:
         )
 
 
-def replayed_cost(
-    layout: Layout, scenario: Scenario, columns: dict[str, Index], outlook: Outlook, values: Array
-) -> float:
-    """Return J of a solution's flows in the engine, EUR.
-
-    columns: those of the programme of `outlook`, a whole scenario's; values: of the solution.
-    """
+def replayed_cost(model: Model, scenario: Scenario, values: Array) -> float:
+    """Return J of a solution's flows in the engine, EUR. model: of a whole scenario. values: of its columns."""
+    layout = model.layout
     monthly = build_layout(replace(layout.suite, epoch_months=1))
-    flows, settings = flows_of(layout, columns, outlook, values), settings_of(layout, columns, outlook, values)
+    flows, settings = flows_of(model, values), settings_of(model, values)
     run = Simulation(
         monthly,
         [scenario],
@@ -58,18 +57,20 @@ def replayed_cost(
     return float(run.ledger.objective()[0])
 
 
-def flows_of(layout: Layout, columns: dict[str, Index], outlook: Outlook, values: Array) -> Array:
+def flows_of(model: Model, values: Array) -> Array:
     """Return a solution as flows, (T, F), in the rows of sim_core.engine.flows."""
+    layout, columns, outlook = model.layout, model.columns, model.outlook
     index = flow_index(layout)
     flows = np.zeros((outlook.periods, index.rows, 1))
+    feed = _feed_by_origin(model, values) if "recycled" in columns else {}
     for name in index.blocks:
         if name not in columns:
             continue
-        found = values[columns[name]]
+        found = feed[name] if name in feed else values[columns[name]]
         if name in _BY_CLASS:
             found = found.sum(axis=3)
         elif name == "sell":
-            found = (found * layout.products.health).sum(axis=3)
+            found = (found * outlook.lives.health).sum(axis=3)
         elif name == "reman_surplus":
             found = _beside_excess(layout, columns, values, found.sum(axis=3))
         elif name in ("route", "landfill"):
@@ -78,15 +79,24 @@ def flows_of(layout: Layout, columns: dict[str, Index], outlook: Outlook, values
     return np.clip(flows[..., 0], 0.0, MOST_FLOW)
 
 
+def _feed_by_origin(model: Model, values: Array) -> dict[str, Array]:
+    """Return recycled feed that is used and sold by its true origin, where the programme has some together."""
+    outlook = model.outlook
+    arrived, start = feed_arrivals(model).value(values)[..., 1:], outlook.start(outlook.state.feed)[..., 1:]
+    together = values[model.columns["recycled"]], values[model.columns["sell_feed"]]
+    used, sold = apart(together, start, arrived, alike(outlook.obligations, model.materials))
+    return {"recycled": used, "sell_feed": sold}
+
+
 def _beside_excess(layout: Layout, columns: dict[str, Index], values: Array, passed: Array) -> Array:
     """Return what is passed on of cores, (T, R, P), less what lies beyond storage and goes first anyway."""
     there = values[columns["cores"]].sum(axis=3) + values[columns["remanufacture"]].sum(axis=3) + passed
     return np.maximum(0.0, passed - np.maximum(0.0, there - layout.rates.storage))
 
 
-def settings_of(layout: Layout, columns: dict[str, Index], outlook: Outlook, values: Array) -> Array:
+def settings_of(model: Model, values: Array) -> Array:
     """Return the levers of a solution, (T, levers): investments at reviews, others as shares of what they act on."""
-    suite = layout.suite
+    suite, columns, outlook = model.layout.suite, model.columns, model.outlook
     settings = np.zeros((outlook.periods, len(suite.levers)))
     when = np.arange(-outlook.first % suite.epoch_months, outlook.periods, suite.epoch_months)
     for lever in levers.INVESTMENTS.values():

@@ -1,7 +1,5 @@
 """Collection, inspection into grades, reuse, second life and remanufacture, as columns and rows."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from sim_core.bound import levers
@@ -9,7 +7,7 @@ from sim_core.bound.levers import has
 from sim_core.bound.model import Model, add_to
 from sim_core.bound.outlook import Array
 from sim_core.bound.program import Index, Sum
-from sim_core.engine.products import A, B, C, remanufactured, reused
+from sim_core.engine.products import A, B, C
 from sim_core.network import LaneGroup, NodeKind
 from sim_core.units import MONTHS_PER_YEAR
 
@@ -23,7 +21,7 @@ def consolidate(model: Model) -> None:
     shipped = model.program.columns(*arrived.at.shape)
     stock(model, arrived, [shipped], outlook.state.collected, NodeKind.COLLECTOR)
     total = model.sum_of(shipped)
-    by_product = _over_classes(total)
+    by_product = _over_lives(total)
     _within(model, by_product, NodeKind.COLLECTOR, layout.rates.collection[None])
     lanes = layout.lanes[LaneGroup.CORES]
     if lanes.limited:
@@ -43,27 +41,23 @@ def inspect(model: Model) -> None:
     inspected = program.columns(*arrived.at.shape)
     stock(model, arrived, [inspected], model.outlook.state.queue, NodeKind.INSPECTION)
     total = model.sum_of(inspected)
-    program.limit(_over_classes(total), layout.rates.inspection[None])
+    program.limit(_over_lives(total), layout.rates.inspection[None])
     model.pay(total, layout.rates.inspection_cost[None, :, :, None])
     model.columns["inspect"] = inspected
-    share = layout.products.grade_share  # (P, G, C)
-    again = layout.products.again
+    again = model.lives.again
     premium = _premium(model, inspected)  # the lever x inspected
-    shift = value("inspection.premium_shift") * share[:, C]
-    as_is = _reuse(model, inspected, share[:, A] * again)
+    as_is = _reuse(model, inspected, model.lives.graded(A)[1] * again)
     rest = Sum(*arrived.at.shape[:3])  # (T, I, P) to recyclers
     _gather(rest, total, 1.0)
     _gather(rest, as_is, -value("reuse.yield"))
-    fit = Sum(*arrived.at.shape)
-    fit.add(fit.at, inspected, (share[:, A] + share[:, B]) * again)
-    if premium is not None:
-        fit.add(fit.at, premium, shift * again)
+    shift = value("inspection.premium_shift") * np.stack(model.lives.graded(C))  # least and most, (2, P, L)
+    fit = _fit(model, inspected, premium, shift)
     add_to(fit, fit.at, as_is, -1.0)
     served = layout.lanes[LaneGroup.REMAN_FEED].served
     to_reman = Sum(*arrived.at.shape)
     add_to(to_reman, to_reman.at, fit, served[:, None, None])
     _gather(rest, to_reman, -1.0)
-    _repurpose(model, inspected, premium, shift, rest)
+    _repurpose(model, inspected, premium, shift[0], rest)
     # What goes to recyclers can't be less than nothing; nor is more taken for reuse than is fit for it.
     left = program.columns(*rest.at.shape)
     rows = program.rows(*rest.at.shape)
@@ -72,6 +66,26 @@ def inspect(model: Model) -> None:
     if layout.lanes[LaneGroup.REMAN_FEED].count:
         model.send(LaneGroup.REMAN_FEED, to_reman)
     model.send(LaneGroup.RECYCLE_FEED, model.sum_of(left))
+
+
+def _fit(model: Model, inspected: Index, premium: Index | None, shift: Array) -> Sum:
+    """Return the units of grades A and B that may be sold once more, (T, I, P, L): between what the classes of a life
+    give. shift: (2, P, L) what premium inspection adds.
+    """
+    again, share = model.lives.again, np.stack(model.lives.graded(A, B))
+    fit = model.sum_of(inspected, share[1] * again)
+    if premium is not None:
+        fit.add(fit.at, premium, shift[1] * again)
+    unsure = np.flatnonzero(((share[1] - share[0]) * again).any(axis=0))
+    if unsure.size:
+        less = model.program.columns(*inspected.shape[:3], unsure.size)
+        fit.add(fit.at[..., unsure], less, -1.0)
+        rows = model.program.rows(*less.shape, lower=-np.inf)
+        model.program.put(rows, less, 1.0)
+        for columns, apart in ((inspected, share[1] - share[0]), (premium, shift[1] - shift[0])):
+            if columns is not None:
+                model.program.put(rows, columns[..., unsure], -(apart * again)[:, unsure])
+    return fit
 
 
 def _premium(model: Model, inspected: Index) -> Index | None:
@@ -95,7 +109,7 @@ def _part_of(model: Model, whole: Index, share: Array) -> Index:
 
 
 def _reuse(model: Model, inspected: Index, fit: Array) -> Sum:
-    """Choose what of grade A is reused as it is, (T, I, P, C), before its yield, and send the good ones back."""
+    """Choose what of grade A is reused as it is, (T, I, P, L), before its yield, and send the good ones back."""
     layout, value = model.layout, model.layout.value
     lanes = layout.lanes[LaneGroup.REUSE]
     if not lanes.count:
@@ -103,24 +117,21 @@ def _reuse(model: Model, inspected: Index, fit: Array) -> Sum:
     chosen = _part_of(model, inspected, fit * lanes.served[:, None, None])
     model.columns["reuse"] = chosen
     model.price(chosen, value("reuse.cost")[:, 0][None, None, :, None])
-    good = _promote(model, chosen, value("reuse.yield"), reused)
+    good = _promote(model, chosen, value("reuse.yield"))
     _again(model, good, "carbon.reuse")
     model.send(LaneGroup.REUSE, good)
     return model.sum_of(chosen)
 
 
-def _promote(model: Model, units: Index, rate: Array, to: Callable[[int], int]) -> Sum:
-    """Return rate (P, 1) x units (T, n, P, C) in the class that follows theirs."""
+def _promote(model: Model, units: Index, rate: Array) -> Sum:
+    """Return rate (P, 1) x units (T, n, P, L) in the life that follows theirs."""
     good = Sum(*units.shape)
-    for c in range(model.classes):
-        if to(c) < model.classes:
-            again = model.layout.products.again[:, c] * rate[:, 0]
-            good.add(good.at[..., to(c)], units[..., c], again)
+    good.add(good.at[..., 1:], units[..., :-1], (model.lives.again * rate)[:, :-1])
     return good
 
 
 def _again(model: Model, units: Sum, carbon: str) -> None:
-    """Book units (T, n, P, C) that got another life: the register, the subsidy, emissions."""
+    """Book units (T, n, P, L) that got another life: the register, the subsidy, emissions."""
     model.count("reused", units)
     model.pay(units, -model.outlook.term("subsidy_reuse")[:, None, :, None])
     model.emit(units, model.layout.value(carbon)[:, 0][None, None, :, None])
@@ -133,24 +144,25 @@ def _repurpose(model: Model, inspected: Index, premium: Index | None, shift: Arr
     markets = layout.count[NodeKind.SECOND_LIFE]
     if not markets:
         return
-    given = program.columns(model.periods, lanes.count, model.products)
+    room = layout.rates.second_life  # (n, P)
+    given = program.columns(model.periods, lanes.count, model.products, implied=room[lanes.receiver])
     model.columns["repurpose"] = given
     total = model.sum_of(given)
     fit = program.rows(model.periods, layout.count[NodeKind.INSPECTION], model.products, lower=-np.inf)
     program.put(fit[:, lanes.sender], given, 1.0)
-    program.put(fit[..., None], inspected, -layout.products.grade_share[:, C])
+    program.put(fit[..., None], inspected, -model.lives.graded(C)[1])
     if premium is not None:
         program.put(fit[..., None], premium, shift)
     rest.add(rest.at[:, lanes.sender], given, -1.0)
-    room = program.rows(model.periods, markets, model.products, lower=-np.inf, upper=layout.rates.second_life[None])
-    program.put(room[:, lanes.receiver], given, 1.0)
+    within = program.rows(model.periods, markets, model.products, lower=-np.inf, upper=room[None])
+    program.put(within[:, lanes.receiver], given, 1.0)
     model.freight(LaneGroup.REPURPOSE, total)
     model.pay(total, (value("second_life.cost") - value("second_life.price"))[:, 0])
     model.pay(total, -model.outlook.term("subsidy_reuse")[:, None])
     model.count("reused", total)
     leaves = np.minimum(1.0, 1.0 / (MONTHS_PER_YEAR * value("second_life.years")))[:, 0]
-    in_use, leaving = program.columns(*room.shape), program.columns(*room.shape)
-    rows, flow = program.rows(*room.shape), program.rows(*room.shape)
+    in_use, leaving = program.columns(*within.shape), program.columns(*within.shape)
+    rows, flow = program.rows(*within.shape), program.rows(*within.shape)
     start = model.outlook.start(model.outlook.state.second_life)
     program.put(rows, in_use, -1.0)
     program.put(rows, leaving, -1.0)
@@ -176,15 +188,15 @@ def remanufacture(model: Model) -> None:
     model.columns |= {"remanufacture": used, "reman_surplus": passed, "cores": cores}
     total = model.sum_of(used)
     share = outlook.term("remanufacturer_available")[..., None]
-    _within(model, _over_classes(total), NodeKind.REMANUFACTURER, layout.rates.reman[None], share)
-    held = _over_classes(total)  # what is used was there, within storage, beside what stays
+    _within(model, _over_lives(total), NodeKind.REMANUFACTURER, layout.rates.reman[None], share)
+    held = _over_lives(total)  # what is used was there, within storage, beside what stays
     _gather(held, model.sum_of(cores), 1.0)
     program.limit(held, layout.rates.storage[None])
     rate = value("reman.yield")
-    made = _promote(model, used, np.minimum(1.0, rate), remanufactured)
+    made = _promote(model, used, np.minimum(1.0, rate))
     bonus = _easier(model, used)
     if bonus is not None:
-        add_to(made, made.at, _promote(model, bonus, np.ones_like(rate), remanufactured))
+        add_to(made, made.at, _promote(model, bonus, np.ones_like(rate)))
     rejects = Sum(*arrived.at.shape[:3])
     _gather(rejects, total, 1.0)
     _gather(rejects, made, -1.0)
@@ -210,7 +222,7 @@ def _easier(model: Model, used: Index) -> Index | None:
     more = np.minimum(1.0, rate * (1.0 + gain)) - np.minimum(1.0, rate)
     if "design_for_disassembly" not in model.columns or not more.any():
         return None
-    bonus = _part_of(model, used, more * layout.products.again)
+    bonus = _part_of(model, used, more * model.lives.again)
     steps = layout.suite.levers.count("invest_remanufacturer") * _most_steps(model)
     most = (layout.rates.reman + steps * levers.site_step(model, NodeKind.REMANUFACTURER)) * more[:, 0]  # (R, P)
     rows = model.program.rows(*used.shape[:3], lower=-np.inf)
@@ -225,19 +237,19 @@ def _most_steps(model: Model) -> float:
 
 
 def stock(model: Model, arrived: Sum, leaving: list[Index], start: Array, kind: NodeKind) -> Index:
-    """Return columns of a stock of used units at period ends, (T, n, P, C), charged at value and the node's rate."""
+    """Return columns of a stock of used units at period ends, (T, n, P, L), charged at value and the node's rate."""
     program = model.program
     kept = program.columns(*arrived.at.shape)
     rows = program.rows(*arrived.at.shape)
     program.put(rows, kept, -1.0)
     program.put(rows[1:], kept[:-1], 1.0)
-    program.put_constant(rows[0], model.outlook.start(start))
+    program.put_constant(rows[0], model.outlook.units(start))
     program.put_sum(rows, arrived)
     for columns in leaving:
         program.put(rows, columns, -1.0)
     value = model.outlook.core_value[:, None, :, None]
     model.keep(kept, value)
-    opening = model.outlook.opening_factor(value) * model.outlook.start(start)
+    opening = model.outlook.opening_factor(value) * model.outlook.units(start)
     program.constant += float(opening.sum())
     rate = model.layout.rates.holding[kind]
     if rate.any():
@@ -245,15 +257,15 @@ def stock(model: Model, arrived: Sum, leaving: list[Index], start: Array, kind: 
     return kept
 
 
-def _over_classes(units: Sum) -> Sum:
-    """Return expressions (T, n, P, C) summed over classes."""
+def _over_lives(units: Sum) -> Sum:
+    """Return expressions (T, n, P, L) summed over lives."""
     total = Sum(*units.at.shape[:3])
     _gather(total, units, 1.0)
     return total
 
 
 def _gather(target: Sum, units: Sum, factor: float | Array) -> None:
-    """Add factor x expressions (T, n, P, C) to those of (T, n, P)."""
+    """Add factor x expressions (T, n, P, L) to those of (T, n, P)."""
     add_to(target, np.broadcast_to(target.at[..., None], units.at.shape), units, factor)
 
 

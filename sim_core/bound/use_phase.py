@@ -1,7 +1,5 @@
 """The use phase: what is sold comes back by the engine's discretised lifetime, and a share of it is collected."""
 
-import copy
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,15 +15,15 @@ _SETTINGS = (0.5, 1.0)  # of the buy-back lever, at which its cost is cut from b
 
 
 def end_of_life(model: Model, sold: Sum) -> Index:
-    """Return columns (T, K, P, C): the units that users let go of. sold: (T, K, P, C) units."""
+    """Return columns (T, K, P, L): the units that users let go of. sold: (T, K, P, C) units."""
     program, layout = model.program, model.layout
     ended = _ended(model, sold)
     out = program.columns(*sold.at.shape)
-    share = layout.value("hibernation.share")[:, :, None]  # (P, 1, 1) -> broadcast over (T, K, P, C)
+    share = layout.value("hibernation.share")[:, :, None]  # (P, 1, 1) -> broadcast over (T, K, P, L)
     share = share.reshape(1, 1, -1, 1)
     if not share.any():
         rows = program.rows(*out.shape)
-        program.put(rows, out, -1.0)
+        program.define(rows, out)
         program.put_sum(rows, ended)
     else:
         release = np.minimum(1.0, 1.0 / (MONTHS_PER_YEAR * layout.value("hibernation.years"))).reshape(1, 1, -1, 1)
@@ -33,9 +31,9 @@ def end_of_life(model: Model, sold: Sum) -> Index:
         stock, flow = program.rows(*out.shape), program.rows(*out.shape)
         program.put(stock, kept, -1.0)
         program.put_sum(stock, ended, share)
-        program.put(flow, out, -1.0)
+        program.define(flow, out)
         program.put_sum(flow, ended, 1.0 - share)
-        start = model.outlook.start(model.outlook.state.use.hibernating)
+        start = model.outlook.units(model.outlook.state.use.hibernating)
         program.put(stock[1:], kept[:-1], 1.0 - release)
         program.put_constant(stock[0], (1.0 - release[0]) * start)
         program.put(flow[1:], kept[:-1], release)
@@ -45,13 +43,13 @@ def end_of_life(model: Model, sold: Sum) -> Index:
 
 
 def collect(model: Model, out: Index) -> Index:
-    """Return columns (T, K, P, C): the units that are collected of those let go of, and charge the buy-back."""
+    """Return columns (T, K, P, L): the units that are collected of those let go of, and charge the buy-back."""
     program, layout = model.program, model.layout
     served = layout.lanes[LaneGroup.RETURNS].served.reshape(1, -1, 1, 1)
     usual = model.outlook.term("collection_share")[:, None, :, None] * served
     kept = program.columns(*out.shape)
     rows = program.rows(*out.shape)
-    program.put(rows, kept, -1.0)
+    program.define(rows, kept)
     program.put(rows, out, usual)
     model.columns["out"] = out
     bought = layout.value("collection.buy_back_share")[:, 0]
@@ -75,7 +73,7 @@ def _charge_buy_back(model: Model, out: Index, lever: Index, more: Array, served
     program, rate = model.program, model.layout.value("collection.buy_back_cost")[:, 0]
     share = model.outlook.term("collection_share")
     model.price(lever, (rate * share)[:, None, :, None] * served)
-    square = program.columns(model.periods, model.products)  # lever x lever x out, all markets and classes
+    square = program.columns(model.periods, model.products)  # lever x lever x out, all markets and lives
     model.price(square, rate * more)
     for at in _SETTINGS:
         rows = program.rows(model.periods, model.products, upper=np.inf)
@@ -85,14 +83,14 @@ def _charge_buy_back(model: Model, out: Index, lever: Index, more: Array, served
 
 
 def _ended(model: Model, sold: Sum) -> Sum:
-    """Return what reaches its end of life, (T, K, P, C): of old sales as constants, of new ones by their hazards."""
+    """Return what reaches its end of life, (T, K, P, L): of old sales as constants, of new ones by their hazards."""
     outlook, use = model.outlook, model.outlook.state.use
-    head, closed, at_once = hazards(model.layout)
+    head, closed, at_once = (model.lives.of_classes(one) for one in hazards(model.layout))
     durable = use.durable.reshape(1, -1, 1)  # (1, P, 1)
     total = Sum(*sold.at.shape)
     total.constant += _of_past_sales(model)
     merged, first = model.layout.suite.vintage_periods, outlook.first
-    fresh = (1.0 - at_once) * durable[0]  # (P, C) of what is sold, still in use after the sale
+    fresh = (1.0 - at_once) * durable[0]  # (P, L) of what is sold, still in use after the sale
     month = (first + np.arange(model.periods)) % merged
     _add(total, sold, 1, np.ones(model.periods, dtype=bool), at_once * durable[0])
     left = [fresh]  # after 0, 1, ... months in the open vintage
@@ -109,7 +107,7 @@ def _ended(model: Model, sold: Sum) -> Sum:
 
 
 def _add(total: Sum, sold: Sum, lag: int, when: NDArray[np.bool_], factor: Array) -> None:
-    """Add factor (P, C) x what was sold in the periods of `when`, (T,), to what ends `lag` periods later."""
+    """Add factor (P, L) x what was sold in the periods of `when`, (T,), to what ends `lag` periods later."""
     if not factor.any():
         return
     scale = np.broadcast_to(factor, sold.at.shape[1:]).ravel()
@@ -121,13 +119,13 @@ def _add(total: Sum, sold: Sum, lag: int, when: NDArray[np.bool_], factor: Array
 
 
 def _vintage(model: Model, sold: Sum, begins: int, remaining: Array) -> Index:
-    """Return columns (K, P, C): the units that a vintage holds as it closes, `remaining` (n, P, C) of what was sold in
+    """Return columns (K, P, L): the units that a vintage holds as it closes, `remaining` (n, P, C) of what was sold in
     its n periods from `begins` on.
     """
     program = model.program
     stock = program.columns(*sold.at.shape[1:])
     rows = program.rows(*stock.shape)
-    program.put(rows, stock, -1.0)
+    program.define(rows, stock)
     ends, size, place = begins + len(remaining), stock.size, rows.ravel()
     scale = np.broadcast_to(remaining[:, None], (len(remaining), *stock.shape)).reshape(len(remaining), -1)
     for at, column, value in sold.terms:
@@ -138,7 +136,7 @@ def _vintage(model: Model, sold: Sum, begins: int, remaining: Array) -> Index:
 
 
 def _leave(total: Sum, stock: Index, closes: int, hazard: Array) -> None:
-    """Add what leaves a vintage from period `closes` on. stock: what it holds then; hazard: (periods, P, C)."""
+    """Add what leaves a vintage from period `closes` on. stock: what it holds then; hazard: (periods, P, L)."""
     left = np.ones(hazard.shape[1:])
     for since in range(total.at.shape[0] - closes):
         gone = left * hazard[since]
@@ -147,9 +145,11 @@ def _leave(total: Sum, stock: Index, closes: int, hazard: Array) -> None:
 
 
 def _of_past_sales(model: Model) -> Array:
-    """Return what ends its life in each period of units that were sold before the stretch, (T, K, P, C)."""
-    use = copy.deepcopy(model.outlook.state.use)
-    return np.stack([use.outflow(t)[..., model.outlook.cell] for t in range(model.outlook.first, model.outlook.last)])
+    """Return what ends its life in each period of units that were sold before the stretch, (T, K, P, L)."""
+    use = model.outlook.state.use.of_cell(model.outlook.cell)
+    return np.stack(
+        [model.lives.together(use.outflow(t)[..., 0]) for t in range(model.outlook.first, model.outlook.last)]
+    )
 
 
 def _value(model: Model, sold: Sum, out: Index) -> None:

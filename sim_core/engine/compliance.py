@@ -49,6 +49,20 @@ class Settlement:
     due: Array
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenWindow:
+    """What an obligation's account holds of one cell between two periods: amounts (rows,) in its unit.
+
+    required: theta x F so far. counted: delivered so far. debt: carried on from the window before. bank: surpluses that
+    may be drawn on, the oldest first.
+    """
+
+    required: Array
+    counted: Array
+    debt: Array
+    bank: tuple[Array, ...]
+
+
 class ComplianceBook:
     """The open windows of all obligations, for B cells.
 
@@ -72,6 +86,14 @@ class ComplianceBook:
         for obligation in obligations[len(self._accounts) :]:
             rows = self._plants * len(obligation.delivered.products) if obligation.per_plant else 1
             self._accounts.append(_Account(obligation, rows, self._cells))
+
+    def open_window(self, row: int, cell: int) -> OpenWindow | None:
+        """Return the account of an obligation, by its place, of one cell; None before its books are open."""
+        return self._accounts[row].as_it_stands(cell) if row < len(self._accounts) else None
+
+    def past(self, basis: Quantity, start: int, end: int, cell: int) -> float:
+        """Return a basis over the periods [start, end) that are over, of one cell."""
+        return float(self._past_total(basis, start, end)[0, cell]) if start < end else 0.0
 
     def record(
         self, t: int, register: Register, *, theta: Array, in_force: Array, carbon_price: Array
@@ -150,6 +172,14 @@ class _Account:
         self._volume = np.zeros((rows, cells))  # of the basis, in months in force
         self._debt = np.zeros((rows, cells))
         self._bank = [np.zeros((rows, cells)) for _ in range(obligation.flexibility.bank_windows)]
+
+    def as_it_stands(self, cell: int) -> OpenWindow:
+        return OpenWindow(
+            required=self._required[:, cell].copy(),
+            counted=self._counted[:, cell].copy(),
+            debt=self._debt[:, cell].copy(),
+            bank=tuple(kept[:, cell].copy() for kept in self._bank),
+        )
 
     def add(self, volumes: tuple[Array, Array], theta: Array, in_force: Array) -> None:
         delivered, basis = volumes

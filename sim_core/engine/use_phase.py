@@ -5,6 +5,7 @@ Outflow is the remaining stock times a hazard made of differences of the lifetim
 mass is created or lost. Sales before the horizon enter as one precomputed remaining stock per month.
 """
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -14,6 +15,8 @@ from sim_core.catalogue import Archetype
 from sim_core.engine.layout import Layout
 from sim_core.engine.lifetime import hazard, survival, vintage_hazard
 from sim_core.units import MONTHS_PER_YEAR, parse_month
+
+_CONSTANT = ("durable", "_head", "_closed", "_at_once")  # arrays without an axis of cells
 
 
 class UsePhase:
@@ -83,6 +86,18 @@ class UsePhase:
         new = sold[:, :, 0].sum(axis=0)
         self._easy_units[0] += new * easy
         self._easy_units[1] += new
+
+    def of_cell(self, cell: int) -> "UsePhase":
+        """Return a copy that holds one cell alone and may be run on."""
+        own = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, np.ndarray) and name not in _CONSTANT:
+                setattr(own, name, value[..., cell : cell + 1].copy())
+        return own
+
+    def any_easy(self) -> bool:
+        """Return whether any unit that is sold was made easy to take apart."""
+        return bool(self._easy.any() or self._easy_units[0].any())
 
     def in_use(self) -> NDArray[np.float64]:
         """Return the units in use by product, (P, B)."""

@@ -99,7 +99,7 @@ def draw_paths(
         products=products,
         shares=np.array([product.share for product in suite.products]),
         network=network,
-        years=_years(suite),
+        years=years_of(suite, 0, suite.periods),
         level=uniform(suite.seed, number, "levels", _LEVELS * len(products), 1)[0].reshape(len(products), _LEVELS),
         shocks=shocks,
     )
@@ -141,9 +141,20 @@ def mean_demand(
     return start + (saturation - start) * (logistic - at_start) / (1.0 - at_start)
 
 
-def _years(suite: SuiteDefinition) -> NDArray[np.float64]:
-    """Return years since the catalogue's base date of each period."""
-    return (parse_month(suite.start) - parse_month(_BASE_MONTH) + np.arange(suite.periods)) / MONTHS_PER_YEAR
+def season(product: Archetype, years: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the factor on demand by the time of the year, of the shape of years since the base date."""
+    return 1.0 + product.value("demand.season") * np.sin(2.0 * np.pi * (years + 0.25))
+
+
+def price_fall(products: Sequence[Archetype], years: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return product prices over those at the base date, (T, P), for years (T,) since then."""
+    decline = np.array([product.value("product.price_decline") for product in products])
+    return (1.0 - decline) ** np.clip(years, 0.0, _PRICE_FALLS_YEARS)[:, None]
+
+
+def years_of(suite: SuiteDefinition, first: int, last: int) -> NDArray[np.float64]:
+    """Return years since the catalogue's base date of the periods [first, last)."""
+    return (parse_month(suite.start) - parse_month(_BASE_MONTH) + np.arange(first, last)) / MONTHS_PER_YEAR
 
 
 def _demand(draw: _Draw) -> NDArray[np.float64]:
@@ -163,11 +174,10 @@ def _trend(draw: _Draw, p: int) -> NDArray[np.float64]:
     """Return a product's demand in the whole region, units/month: trend, season and correlated noise of mean 1."""
     product, level = draw.products[p], draw.level[p]
     trend = mean_demand(product, draw.years, shift=2.0 * (level[_MIDPOINT] - 0.5), top=0.8 + 0.4 * level[_TOP])
-    season = 1.0 + product.value("demand.season") * np.sin(2.0 * np.pi * (draw.years + 0.25))
     sigma, persistence = product.value("demand.volatility"), product.value("demand.persistence")
     shocks = draw.normal("demand", p + 1)[:, p]
     noise = _autoregressive(persistence, np.sqrt(1.0 - persistence**2) * sigma * shocks)
-    return trend * season * np.exp(noise - 0.5 * sigma**2)
+    return trend * season(product, draw.years) * np.exp(noise - 0.5 * sigma**2)
 
 
 def _returns(draw: _Draw, kind: NodeKind) -> NDArray[np.float64]:
@@ -250,10 +260,8 @@ def _carbon_price(draw: _Draw) -> NDArray[np.float64]:
 
 
 def _product_price(draw: _Draw) -> NDArray[np.float64]:
-    falling = np.clip(draw.years, 0.0, _PRICE_FALLS_YEARS)[:, None]
     start = np.array([product.value("product.price") for product in draw.products])
-    decline = np.array([product.value("product.price_decline") for product in draw.products])
-    return start * (1.0 - decline) ** falling
+    return start * price_fall(draw.products, draw.years)
 
 
 def _available(draw: _Draw, kind: NodeKind) -> NDArray[np.float64]:

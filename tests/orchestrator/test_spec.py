@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from optimizers import METHODS
-from orchestrator.entry_checks import CONTROLLERS
+from optimizers.controllers import KINDS
+from optimizers.controllers.views import VIEWS
+from orchestrator.entry_checks import CONTROLLERS, TEXTS
 from orchestrator.network_reader import _LANE_FIELDS, _NODE_FIELDS, _PROCESS_FIELDS
 from orchestrator.spec import (
     Bound,
@@ -139,6 +141,12 @@ def test_loading_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_an_entry_may_name_is_what_there_is():
+    """Named twice, because reading a file must not load the controllers."""
+    assert set(CONTROLLERS) == set(KINDS)
+    assert TEXTS["mpc"]["view"] == VIEWS
 
 
 def test_the_reference_names_every_field_and_every_choice():

@@ -40,7 +40,7 @@ class Solved:
 
     def replay(self) -> float:
         """J of the solution's flows in the engine, EUR."""
-        return replayed_cost(self.layout, self.scenario, self.built.model.columns, self.outlook, self.found.values)
+        return replayed_cost(self.built.model, self.scenario, self.found.values)
 
     def error(self) -> float:
         """How far the engine's count of the solution is from the programme's, relative."""

@@ -1,13 +1,21 @@
 """No control whatsoever costs less than the bound."""
 
+from dataclasses import replace
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 
 from optimizers.controllers import build as build_controllers
-from sim_core.control import ControllerRecord
+from sim_core.bound import bound
+from sim_core.bound.solver import solve
+from sim_core.control import LEVERS, ControllerRecord
+from sim_core.engine.layout import Layout, build_layout
 from sim_core.engine.rollout import LANE_WIDTH, Simulation
 from sim_core.errors import ModelError
+from sim_core.scenario import build_scenario
+from sim_core.suite import ProductShare
 from tests.sim_core.bound_models import TOLERANCE, batteries, size_of, solved, supplied
 from tests.sim_core.random_models import KEYS, SIZES, Size, case
 
@@ -65,6 +73,32 @@ def test_no_reference_controller_costs_less_than_the_bound_of_batteries(family: 
         acted = Simulation(layout, [run.scenario], rows, controller, [kind] * LANE_WIDTH)
         acted.advance()
         assert acted.ledger.objective()[0] >= run.found.lower * (1.0 + TOLERANCE), kind
+
+
+RANKED = {"ev_battery": "eu_tighten", "smartphone": "eu_baseline", "pv_module": "eu_baseline"}
+
+
+@cache
+def long_run(archetype: str) -> Layout:
+    """Ten years of a product that is ranked, with all levers, as the shipped suites have it."""
+    product = ProductShare(archetype=archetype)
+    usual = batteries(products=(product,), start="2026-01", warm_up=12, scored=120, epoch_months=12, levers=LEVERS)
+    return build_layout(replace(usual.suite, network="loop"))
+
+
+@pytest.mark.parametrize("archetype", RANKED)
+def test_a_bound_is_near_what_its_plan_costs(archetype: str):
+    layout = long_run(archetype)
+    found = bound(layout, build_scenario(layout, f"{RANKED[archetype]}/0"))
+    assert 0.0 <= found.plan - found.lower <= 1e-4 * abs(found.plan)
+
+
+def test_a_bound_that_came_out_loose_is_sought_again(monkeypatch):
+    """Modules fail so late that the interior point, spared the smallest coefficients, leaves a loose bound."""
+    layout = long_run("pv_module")
+    monkeypatch.setattr("sim_core.bound.solve_closely", solve)
+    found = bound(layout, build_scenario(layout, "eu_baseline/0"))
+    assert found.plan - found.lower > 1e-4 * abs(found.plan)
 
 
 def test_a_supplier_without_end_and_a_price_that_rises_leave_no_bound():

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sim_core.bound import bound, replay, value_of
+from sim_core.bound import bound, replay
 from sim_core.engine.layout import Layout
 from sim_core.engine.rollout import Simulation
 from sim_core.ledger import Flow
@@ -149,7 +149,7 @@ def test_a_lever_that_is_relaxed_is_named_and_costs_no_more_than_in_the_engine(l
 
 def test_what_a_plan_lacks_is_what_the_engine_finds_short(monkeypatch: pytest.MonkeyPatch):
     run = solved(batteries(EXAMPLES["collection_target"]), "none/0", vertex=True)
-    lacking = float(value_of(run.built.lacking, run.found)[0])
+    lacking = float(run.built.lacking.value(run.found.values)[0])
     found = bound(run.layout, run.scenario)
     assert found.lacking == pytest.approx(lacking, rel=1e-4)
     assert 0.0 < found.least_lacking <= lacking * (1.0 + TOLERANCE)

@@ -86,6 +86,24 @@ def test_a_bound_that_follows_from_rows_serves_where_the_column_has_none():
     assert dual_bound(loose, np.array([-0.999]), np.array([4.0]), 1.0) <= -4.0
 
 
+def test_a_column_that_a_row_defines_has_no_reduced_cost():
+    """min x - s / 1000, s = x: without a multiplier s alone seems to pay, as far as anyone knows without end."""
+    one = Problem(
+        cost=np.array([1.0, -1e-3]),
+        constant=0.0,
+        lower=np.zeros(2),
+        upper=np.full(2, np.inf),
+        implied=np.array([4.0, np.inf]),
+        row_lower=np.zeros(1),
+        row_upper=np.zeros(1),
+        matrix=csc_array(np.array([[1.0, -1.0]])),
+    )
+    defined = replace(one, defined=[(np.array([0]), np.array([1]))])
+    for dual in (0.0, 5.0, -5.0):
+        assert dual_bound(one, np.array([dual]), np.zeros(2), 1.0) < -0.9
+        assert dual_bound(defined, np.array([dual]), np.zeros(2), 1.0) == 0.0
+
+
 def test_numbers_of_any_size_are_scaled_for_the_solver():
     """The same programme in units a million times as large and as small: kg beside t, cents beside millions."""
     one = problem(3)

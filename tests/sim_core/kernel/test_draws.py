@@ -115,7 +115,7 @@ def regional(dtype: Any, product_at: int, wrong: str = "") -> tuple[np.ndarray, 
     """A product's regional demand by the kernel and by the paths, (T, W) each. wrong: the mutant, a number 1 % off."""
     suite = tiny.suite("loop", start="2031-04", warm_up=0, scored=PERIODS, run_out=0, seed=SEED)
     products = (archetype("smartphone"), archetype("ev_battery"))
-    product, years = products[product_at], paths._years(suite)
+    product, years = products[product_at], paths.years_of(suite, 0, suite.periods)
     levels = [uniform(SEED, n, "levels", 8 * len(products), 1)[0].reshape(len(products), 8) for n in NUMBERS]
     expected = [
         paths._trend(
