@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from orchestrator.catalogue_command import catalogue
 from sim_core.errors import CircularBenchError, InputError
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ def options(
     ] = False,
 ) -> None:
     """Benchmark controllers of closed-loop supply chains under changing regulation."""
+
+
+app.command()(catalogue)
 
 
 @app.command()

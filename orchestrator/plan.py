@@ -213,6 +213,8 @@ def blocks(cells: Sequence[Cell], workers: int, most: int) -> list[Block]:
 
 def instruments(suite: SuiteDefinition) -> list[dict[str, Any]]:
     """Return the catalogue's instruments with provenance, and in how many of up to 64 test scenarios each binds."""
+    from sim_core.catalogue.law import weakest
+    from sim_core.catalogue.law_words import CONFIDENCE, VERIFICATION
     from sim_core.engine.layout import build_layout
     from sim_core.generate.recipe import base_law, draw_recipe, user_instruments
     from sim_core.generate.recipe import instruments as of_recipe
@@ -237,7 +239,9 @@ def instruments(suite: SuiteDefinition) -> list[dict[str, Any]]:
             "reference": rows[0].reference,
             "basis": rows[0].basis,
             "source": rows[0].source,
-            "verification": rows[0].verification,
+            "verification": weakest(rows, "verification", tuple(VERIFICATION)),
+            "confidence": weakest(rows, "confidence", tuple(CONFIDENCE)),
+            "assumed": list(dict.fromkeys(column for row in rows for column in row.assumed)),
         }
         for name, rows in base_law().items()
     ]
@@ -251,6 +255,8 @@ def instruments(suite: SuiteDefinition) -> list[dict[str, Any]]:
             "basis": "own",
             "source": "experiment file",
             "verification": "own",
+            "confidence": "own",
+            "assumed": [],
         }
         for one in own
     ]

@@ -37,9 +37,9 @@ def write_report(
 
     leaderboard: `Leaderboard.to_json()`, with or without timings. against_random: {name, cost_diff, cost_diff_lo,
     cost_diff_hi} per Entry. searches: {entry, points: [(evaluations, best J)]}. suite: label -> text or list.
-    instruments: {name, jurisdiction, type, reference, source, verification}. assumptions: {parameter, value, range,
-    unit, note}. assumption_shares: what ("cost", "carbon") -> share in [0, 1]. reproduce: label -> text. Raises OSError
-    when `path` can't be written.
+    instruments: {name, jurisdiction, type, reference, source, confidence, verification, assumed: [column]}.
+    assumptions: {parameter, value, range, unit, note}. assumption_shares: what ("cost", "carbon") -> share in [0, 1].
+    reproduce: label -> text. Raises OSError when `path` can't be written.
     """
     entries = leaderboard["entries"]
     scale, unit = _scale(entries)
@@ -59,7 +59,8 @@ def write_report(
         "chart": convergence_chart(drawn, scale=scale, unit=unit),
         "searches": [_search_key(number, search, scale) for number, search in enumerate(drawn)],
         "facts": [(label, _plain(value)) for label, value in (suite or {}).items()],
-        "instruments": [_filled(row, "name jurisdiction type reference source verification") for row in instruments],
+        "instruments": [_law(row) for row in instruments],
+        "doubtful": sum(1 for row in instruments if _marks(row)),
         "assumptions": [_filled(row, "parameter value range unit note") for row in assumptions],
         "shares": ", ".join(f"{share:.0%} of {what}" for what, share in (assumption_shares or {}).items()),
         "digest": leaderboard["digest"],
@@ -197,9 +198,19 @@ def _filled(row: Mapping[str, Any], names: str) -> dict[str, str]:
     return {name: _plain(row.get(name)) for name in names.split()}
 
 
+def _law(row: Mapping[str, Any]) -> dict[str, str]:
+    filled = _filled(row, "name jurisdiction type confidence verification assumed reference source")
+    return filled | {"marks": _marks(row)}
+
+
+def _marks(row: Mapping[str, Any]) -> str:
+    """Return the marks of doubt: "?" where no source was read, "*" where an assumption is part of it."""
+    return ("?" if row.get("verification") == "unverified" else "") + ("*" if row.get("assumed") else "")
+
+
 def _plain(value: Any) -> str:
     """Return a value as text: a dash for nothing, lists with commas, floats by at most six digits."""
-    if value is None or value == "":
+    if value is None or value in ("", [], ()):
         return DASH
     if isinstance(value, (list, tuple)):
         return ", ".join(_plain(item) for item in value)

@@ -187,15 +187,20 @@ does on the test scenarios.</p>
 <h2>The suite</h2>
 {% if facts %}<dl>{% for label, value in facts %}<dt>{{ label }}</dt><dd>{{ value }}</dd>{% endfor %}</dl>
 {% else %}<p class="empty">No description of the suite is recorded.</p>{% endif %}
+
+<h2>Law used</h2>
 {% if instruments %}
+<p>{{ doubtful }} of {{ instruments|length }} carry a mark: ? no source was read for a number; * an assumption of this
+project is part of it. <code>circularbench catalogue ID</code> explains each.</p>
 <div class="scroll"><table>
-<thead><tr><th class="t">Law</th><th class="t">Where</th><th class="t">Type</th><th class="t">Reference</th>
-<th class="t">Source</th><th class="t">Verified</th></tr></thead>
+<thead><tr><th class="t">Law</th><th class="t">Where</th><th class="t">Type</th><th class="t">How sure</th>
+<th class="t">Verified</th><th class="t">Assumed</th><th class="t">Reference</th><th class="t">Source</th></tr></thead>
 <tbody>
 {% for row in instruments %}
-<tr><th class="t wrap">{{ row.name }}</th><td class="t">{{ row.jurisdiction }}</td><td class="t">{{ row.type }}</td>
-<td class="t wrap">{{ row.reference }}</td><td class="t wrap">{{ row.source }}</td>
-<td class="t">{{ row.verification }}</td></tr>
+<tr><th class="t wrap">{{ row.name }}{{ row.marks }}</th><td class="t">{{ row.jurisdiction }}</td>
+<td class="t">{{ row.type }}</td><td class="t">{{ row.confidence }}</td><td class="t">{{ row.verification }}</td>
+<td class="t wrap">{{ row.assumed }}</td><td class="t wrap">{{ row.reference }}</td>
+<td class="t wrap">{{ row.source }}</td></tr>
 {% endfor %}
 </tbody></table></div>
 {% else %}<p class="empty">No instruments of law are recorded.</p>{% endif %}

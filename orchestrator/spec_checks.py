@@ -148,13 +148,13 @@ def _overrides(tree: Any) -> Iterator[Objection]:
 
 
 def _shortfall_prices(tree: Any, instruments: Mapping[str, PolicyInstrument]) -> Iterator[Objection]:
-    from sim_core.catalogue.law import law
+    from sim_core.generate.recipe import base_law
 
     given = value_at(tree, "suite", "shortfall_price")
     materials = dict.fromkeys(material for _, product in _archetypes(tree) for material in product.materials)
     if not isinstance(given, Mapping) or not given or not list(_archetypes(tree)):
         return
-    known = (*materials, *instruments, *dict.fromkeys(row.instrument for row in law()))
+    known = (*materials, *instruments, *base_law())
     for word in given:
         if word not in known:
             message = "is neither a material of the suite's products nor an instrument"

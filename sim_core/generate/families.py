@@ -38,6 +38,27 @@ class Family:
     catalogue: bool = True
 
 
+# The instruments of the catalogue that apply in every family with a catalogue, in the order of their obligations. The
+# catalogue holds more law than this; a row joins a suite only through a name here.
+BASE_LAW = (
+    "EUBAT-EFF-LI",
+    "EUBAT-REC-LI",
+    "EUBAT-REC-CO",
+    "EUBAT-REC-CU",
+    "EUBAT-REC-NI",
+    "EUBAT-RC-CO",
+    "EUBAT-RC-LI",
+    "EUBAT-RC-NI",
+    "EU-BM",
+    "CF-TARIFF",
+    "CF-CARBON",
+    "EUBAT-PASS",
+    "WEEE-COLL",
+    "WEEE-REC14",
+    "WEEE-REC56",
+    "BASEL-EW",
+)
+
 _CONTENT = ("EUBAT-RC-CO", "EUBAT-RC-LI", "EUBAT-RC-NI")
 _RECOVERY = ("EUBAT-REC-LI", "EUBAT-REC-CO", "EUBAT-REC-CU", "EUBAT-REC-NI")
 _DELAY = RevisionRule(kind="delay", targets=_CONTENT, probability=1.0, amount=(12, 48), lead_months=(6, 30))

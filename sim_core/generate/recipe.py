@@ -8,13 +8,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_core.catalogue.law import LawRow, law
-from sim_core.generate.families import RevisionRule, family
+from sim_core.catalogue.law import LawRow, law, select
+from sim_core.generate.families import BASE_LAW, RevisionRule, family
 from sim_core.policy.from_catalogue import from_law_rows, not_yet_law, revised
 from sim_core.policy.instrument import PolicyInstrument
 from sim_core.seeding import canonical_json, scenario_number, uniform
@@ -74,11 +75,8 @@ def draw_recipe(suite: SuiteDefinition, name: str, index: int) -> Recipe:
 
 
 def base_law() -> dict[str, tuple[LawRow, ...]]:
-    """Return the catalogue's rows by instrument id, in order of date."""
-    grouped: dict[str, list[LawRow]] = {}
-    for row in law():
-        grouped.setdefault(row.instrument, []).append(row)
-    return {key: tuple(sorted(rows, key=lambda row: row.applies_on)) for key, rows in grouped.items()}
+    """Return the rows of the law that families build on, by instrument id, each in order of date."""
+    return dict(_base_law())
 
 
 def instruments(recipe: Recipe) -> tuple[PolicyInstrument, ...]:
@@ -103,6 +101,11 @@ def user_instruments(suite: SuiteDefinition) -> tuple[PolicyInstrument, ...]:
 def suite_instruments(suite: SuiteDefinition) -> tuple[PolicyInstrument, ...]:
     """Return every instrument that a scenario of a suite may hold, as it stood first: the catalogue's, then its own."""
     return (*(from_law_rows(rows) for rows in base_law().values()), *user_instruments(suite))
+
+
+@cache
+def _base_law() -> dict[str, tuple[LawRow, ...]]:
+    return select(law(), BASE_LAW)
 
 
 def _draw_event(rule: RevisionRule, draw: NDArray[np.float64]) -> Event:

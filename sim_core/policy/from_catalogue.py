@@ -4,20 +4,26 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, TypeVar
 
 from sim_core.catalogue.law import LawRow
 from sim_core.policy.arithmetic import Steps
 from sim_core.policy.instrument import PolicyInstrument, Revision
 from sim_core.policy.revisions import revise
+from sim_core.units import day
 
 _NEVER = 1  # the ordinal of a day before any history
-_OF_A_DUTY = ("window", "level", "delivered", "measure")
+_OF_A_DUTY = ("level", "delivered", "measure")
+_WINDOWS = {"april_year": {"years": 1, "from": "2000-04"}}  # the others are words of the written form
 _AnyInstrument = TypeVar("_AnyInstrument", bound=PolicyInstrument)
 
 
 def from_law_rows(rows: Sequence[LawRow]) -> PolicyInstrument:
-    """Return the instrument that a catalogue's rows describe, in any order. Raises ModelError for what can't be."""
+    """Return the instrument that a catalogue's rows describe, in any order. Raises ModelError for what can't be.
+
+    Rows that were announced or adopted later than those before them are a revision of what those say.
+    """
     return _from_rows(tuple(sorted(rows, key=lambda row: row.applies_on)))
 
 
@@ -61,6 +67,7 @@ def append(instrument: _AnyInstrument, announced: int, adopted: int, staircases:
 @lru_cache(maxsize=512)
 def _from_rows(rows: tuple[LawRow, ...]) -> PolicyInstrument:
     first = rows[0]
+    acts = [tuple(found) for _, found in groupby(rows, key=lambda row: (row.announced_on, row.adopted_on))]
     form: dict[str, Any] = {
         "id": first.instrument,
         "name": first.name,
@@ -73,7 +80,7 @@ def _from_rows(rows: tuple[LawRow, ...]) -> PolicyInstrument:
             "jurisdiction": [first.jurisdiction],
         },
         "unit": first.unit,
-        "schedule": {"shape": "staircase", "steps": [[row.applies_on, row.value] for row in rows]},
+        "schedule": {"shape": "staircase", "steps": [[row.applies_on, row.value] for row in acts[0]]},
         "announced": first.announced_on,
         "adopted": first.adopted_on,
         "status": first.basis,
@@ -82,11 +89,18 @@ def _from_rows(rows: tuple[LawRow, ...]) -> PolicyInstrument:
     form |= {name: getattr(first, name) for name in ("sense", "grandfather") if getattr(first, name)}
     form |= {name: getattr(first, name) for name in _OF_A_DUTY if getattr(first, name)}
     form |= {"basis": first.against} if first.against else {}
-    form |= {"lag": int(first.lag)} if first.lag else {}
+    form |= {"window": _WINDOWS.get(first.window, first.window)} if first.window else {}
+    form |= {"lag": first.lag} if first.lag else {}
     form |= {"eligible_origins": _names(first.eligible_origin)} if first.eligible_origin else {}
-    form |= {"penalty": {"value": float(first.penalty), "unit": first.penalty_unit}} if first.penalty else {}
+    form |= {"penalty": {"value": first.penalty, "unit": first.penalty_unit}} if first.penalty else {}
+    form |= {"benchmarks": json.loads(first.benchmarks)} if first.benchmarks else {}
     form |= {"flexibility": json.loads(first.flexibility)} if first.flexibility else {}
-    return PolicyInstrument.from_json(form)
+    found = PolicyInstrument.from_json(form)
+    for act in acts[1:]:
+        steps = tuple((day(row.applies_on), row.value) for row in act)
+        before = tuple(step for step in found.revisions[-1].steps if step[0] < steps[0][0])
+        found = append(found, day(act[0].announced_on), day(act[0].adopted_on), ((*before, *steps),))
+    return found
 
 
 def _names(text: str) -> list[str]:
