@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow bench-model bench-kernel bench-peers bench-bound lint typecheck format lock clean
+.PHONY: help setup demo test test-slow bench-model bench-kernel bench-peers bench-bound bench-scenarios lint typecheck format lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # For machines whose package index has no CPU build of PyTorch: TORCH_ARGS="--index-url <an index of CPU builds>".
@@ -22,7 +22,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 setup: $(STAMP)  ## create .venv from requirements.lock (only when it or pyproject.toml changed)
 
@@ -60,6 +60,9 @@ bench-peers: $(STAMP)  ## four other simulators beside ours, on one core; writes
 
 bench-bound: $(STAMP)  ## what no control can beat: is it so, how tight, how long; writes build/bench/bound.json
 	@$(BIN)/python -m benchmarks.bench_bound
+
+bench-scenarios: $(STAMP)  ## recipes and paths a second, bytes, memory; writes build/bench/scenarios.json
+	@$(BIN)/python -m benchmarks.bench_scenarios
 
 lint: $(STAMP)  ## ruff and the import rules
 	@$(BIN)/ruff check .

@@ -1,12 +1,12 @@
 """Scenario: one recipe with its law compiled and its paths recomputed, ready for an engine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sim_core.engine.layout import Layout
 from sim_core.errors import ModelError
-from sim_core.generate.paths import Paths, draw_paths
+from sim_core.generate.paths import Paths, Source, draw_many, draw_paths
 from sim_core.generate.recipe import Recipe, draw_recipe, instruments, user_instruments
 from sim_core.policy.facts import require_scope
 from sim_core.policy.instrument import PolicyInstrument
@@ -44,18 +44,34 @@ def from_recipe(layout: Layout, recipe: Recipe) -> Scenario:
 
     Raises ModelError for a recipe of another suite seed.
     """
+    return from_recipes(layout, (recipe,))[0]
+
+
+def from_recipes(layout: Layout, recipes: Sequence[Recipe], *, source: Source | None = None) -> list[Scenario]:
+    """Compile several recipes, in their order; each scenario has the bytes that it has alone.
+
+    source: of uniforms, see sim_core.generate.paths.draw_many. Raises ModelError for a recipe of another suite seed.
+    """
     suite = layout.suite
-    if recipe.seed != suite.seed:
-        raise ModelError(f"the recipe was drawn with suite seed {recipe.seed}, this suite has {suite.seed}")
-    law = (*instruments(recipe), *user_instruments(suite))
-    return Scenario(
-        id=f"{recipe.family}/{recipe.index}",
-        recipe=recipe,
-        instruments=law,
-        obligations=layout.obligations,
-        timeline=_compile(layout, law, layout.obligations),
-        paths=draw_paths(suite, recipe, layout.products.archetypes, layout.network),
-    )
+    for recipe in recipes:
+        if recipe.seed != suite.seed:
+            raise ModelError(f"the recipe was drawn with suite seed {recipe.seed}, this suite has {suite.seed}")
+    paths = draw_many(suite, recipes, layout.products.archetypes, layout.network, source=source)
+    own = user_instruments(suite)
+    found: list[Scenario] = []
+    for recipe, drawn in zip(recipes, paths, strict=True):
+        law = (*instruments(recipe), *own)
+        found.append(
+            Scenario(
+                id=f"{recipe.family}/{recipe.index}",
+                recipe=recipe,
+                instruments=law,
+                obligations=layout.obligations,
+                timeline=_compile(layout, law, layout.obligations),
+                paths=drawn,
+            )
+        )
+    return found
 
 
 def calm(layout: Layout, scenario: Scenario) -> Scenario:

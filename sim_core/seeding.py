@@ -35,20 +35,29 @@ def philox_4x32(counter: Sequence[NDArray[np.uint64]], key: tuple[int, int]) -> 
     return [c0, c1, c2, c3]
 
 
-def uniform(seed: int, scenario: int, stream: str, nodes: int, periods: int) -> NDArray[np.float64]:
-    """Return uniforms in the open interval (0, 1), shape (periods, nodes), 52 random bits each.
+def uniforms(seed: int, scenarios: NDArray[np.uint64], stream: str, nodes: int, periods: int) -> NDArray[np.float64]:
+    """Return uniforms in the open interval (0, 1) of several scenarios, (B, periods, nodes), 52 random bits each.
 
-    `scenario` is the scenario's own 64-bit number (`scenario_number`), never its row in a block.
+    `scenarios` are the scenarios' own 64-bit numbers (`scenario_number`), (B,), never their rows in a block.
     """
     period = np.arange(periods, dtype=np.uint64)[:, None]
     node = np.arange(nodes, dtype=np.uint64)[None, :]
-    low, high = np.uint64(scenario & 0xFFFFFFFF), np.uint64((scenario >> 32) & 0xFFFFFFFF)
+    return uniforms_at(seed, scenarios[:, None, None], stream, period, node)
+
+
+def uniforms_at(
+    seed: int, scenario: NDArray[np.uint64], stream: str, period: NDArray[np.uint64], node: NDArray[np.uint64]
+) -> NDArray[np.float64]:
+    """Return the uniforms of chosen scenarios, periods and nodes, which are broadcast against each other."""
     stream_word = int.from_bytes(hashlib.sha256(stream.encode()).digest()[:4], "little")
-    words = philox_4x32(
-        [period, node, np.full_like(period, low), np.full_like(period, high)], (seed, stream_word ^ (seed >> 32))
-    )
+    words = philox_4x32([period, node, scenario & _LOW, scenario >> _SHIFT], (seed, stream_word ^ (seed >> 32)))
     bits = (words[0] << np.uint64(20)) | (words[1] >> np.uint64(12))
     return (bits.astype(np.float64) + 0.5) * 2.0**-52
+
+
+def uniform(seed: int, scenario: int, stream: str, nodes: int, periods: int) -> NDArray[np.float64]:
+    """Return uniforms in the open interval (0, 1) of one scenario, (periods, nodes): a row of `uniforms`."""
+    return uniforms(seed, np.array([scenario], dtype=np.uint64), stream, nodes, periods)[0]
 
 
 def normal(seed: int, scenario: int, stream: str, nodes: int, periods: int) -> NDArray[np.float64]:

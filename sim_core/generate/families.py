@@ -3,7 +3,10 @@
 Probabilities and ranges here are assumptions of this project; the instruments and their dates are the catalogue's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from sim_core.generate.revision_process import RevisionProcess
+from sim_core.generate.world import NEUTRAL, World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +31,7 @@ class Family:
     """A named distribution of scenarios.
 
     price_shock: price level of virgin material after a jump, as a factor range. catalogue: whether the catalogue's law
-    applies at all.
+    applies at all. world: how prices, demand, returns and disruptions move. process: revises the law beside the rules.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Family:
     rules: tuple[RevisionRule, ...] = ()
     price_shock: tuple[float, float] = (1.0, 1.0)
     catalogue: bool = True
+    world: World = NEUTRAL
+    process: RevisionProcess | None = None
 
 
 # The instruments of the catalogue that apply in every family with a catalogue, in the order of their obligations. The
@@ -64,6 +69,24 @@ _RECOVERY = ("EUBAT-REC-LI", "EUBAT-REC-CO", "EUBAT-REC-CU", "EUBAT-REC-NI")
 _DELAY = RevisionRule(kind="delay", targets=_CONTENT, probability=1.0, amount=(12, 48), lead_months=(6, 30))
 _TARIFF = RevisionRule(kind="enact", targets=("CF-TARIFF",), probability=1.0, amount=(0.6, 1.6), lead_months=(1, 6))
 _SMALL_DELAY = RevisionRule(kind="delay", targets=_CONTENT, probability=0.25, amount=(6, 24), lead_months=(6, 24))
+_REVISED = (*_CONTENT, *_RECOVERY, "EUBAT-EFF-LI", "EU-BM", "CF-TARIFF", "EUBAT-PASS")
+# Assumptions: the carbon price a third below and above its trend for four and two and a half years on average; a slump
+# of demand in ten years; metals' prices as correlated as base metals' monthly returns have been, about one half.
+_MARKETS = World(
+    carbon_levels=(-0.25, 0.35),
+    carbon_switches=(0.25, 0.4),
+    carbon_jumps=0.4,
+    carbon_jump=0.2,
+    slumps=0.1,
+    slump_depth=(0.1, 0.35),
+    slump_months=9.0,
+    price_correlation=0.5,
+    premium_correlation=-0.4,
+    collection_drift=(-0.04, 0.10),
+    collection_noise=0.15,
+)
+_CRISES = World(crises=0.25, crisis_branching=0.6, crisis_months=4.0, crisis_reach=0.6)
+_TURMOIL = replace(_MARKETS, crises=0.25, crisis_branching=0.6, crisis_months=4.0, crisis_reach=0.6)
 
 FAMILIES = (
     Family(name="none", description="no law but the suite's own instruments, never revised", catalogue=False),
@@ -112,6 +135,29 @@ FAMILIES = (
             RevisionRule(kind="repeal", targets=("EU-BM",), probability=1.0, amount=(48, 132), lead_months=(3, 12)),
             _SMALL_DELAY,
         ),
+    ),
+    Family(
+        name="eu_revised",
+        description="any part of battery law delayed, weakened, tightened, repealed or followed by a tariff",
+        process=RevisionProcess(pools=(_REVISED,), intensity=0.35),
+    ),
+    Family(
+        name="eu_markets",
+        description="a carbon price with regimes and jumps, slumps, prices that move together, drifting returns",
+        rules=(_SMALL_DELAY,),
+        world=_MARKETS,
+    ),
+    Family(
+        name="eu_crises",
+        description="disruptions that cause further ones, in the whole region",
+        rules=(_SMALL_DELAY,),
+        world=_CRISES,
+    ),
+    Family(
+        name="eu_turmoil",
+        description="law revised eagerly, markets that move and crises at once",
+        process=RevisionProcess(pools=(_REVISED,), least=3, intensity=0.5),
+        world=_TURMOIL,
     ),
 )
 FAMILY_NAMES = tuple(family.name for family in FAMILIES)

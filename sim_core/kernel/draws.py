@@ -49,6 +49,16 @@ def scenario_words(numbers: Sequence[int]) -> tuple[NDArray[np.uint32], NDArray[
     return (wide & _LOW).astype(np.uint32), (wide >> _SHIFT).astype(np.uint32)
 
 
+def uniforms(seed: int, scenarios: NDArray[np.uint64], stream: str, nodes: int, periods: int) -> NDArray[np.float64]:
+    """Return what sim_core.seeding.uniforms returns, compiled: (B, periods, nodes), the same bytes."""
+    out = np.empty((len(scenarios), periods, nodes))
+    low, high = (scenarios & _LOW).astype(np.uint32), (scenarios >> _SHIFT).astype(np.uint32)
+    period, node = np.repeat(np.arange(periods), nodes), np.tile(np.arange(nodes), periods)
+    columns = (period.astype(np.uint32), node.astype(np.uint32))
+    fill_uniforms(out.reshape(len(scenarios), -1), low, high, *columns, *stream_key(seed, stream))
+    return out
+
+
 @inlined
 def philox(c0, c1, c2, c3, k0, k1):
     """Return the four words of Philox 4x32-10; everything is held in uint64, counter words may have garbage above."""
@@ -127,6 +137,19 @@ def _draw(period, node, key0, key1):
 def fill_uniform(out, low, high, period, node, key0, key1):
     """Fill a row with uniforms in (0, 1); those of a float32 row are rounded, to 1 - 2^-24 at most."""
     _uniforms(out, low, high, _draw(period, node, key0, key1))
+
+
+@entry
+def fill_uniforms(out, low, high, period, node, key0, key1):
+    """Fill a table of scenarios with uniforms, float64: row b, (C,), has those of scenario b.
+
+    period, node: (C,) uint32, what each column stands for.
+    """
+    wide0, wide1 = np.uint64(key0), np.uint64(key1)
+    for b in range(low.size):
+        row = out[b]
+        for i in range(row.size):
+            row[i] = _uniform(low[b], high[b], (np.uint64(period[i]), np.uint64(node[i]), wide0, wide1))
 
 
 @entry

@@ -6,6 +6,7 @@
     repeal       out of force from the adoption on
     extend       the end of a temporary measure, and what follows it, comes `amount` months later
     enact        the first value, times `amount`, from the adoption until `ends`
+    amend        the value in force on the adoption, times `amount`, from then to the next step; nothing if out of force
 
 A revision changes nothing before its adoption: what applied until then stays.
 """
@@ -41,6 +42,8 @@ def revise(
         )
     if kind == "repeal":
         return (*_until(steps, adopted - 1), (adopted, neutral))
+    if kind == "amend":
+        return _amend(steps, amount, adopted, neutral, ceiling)
     if kind == "extend":
         return _extend(steps, round(amount), adopted, neutral)
     if kind == "enact":
@@ -68,7 +71,15 @@ def _extend(steps: Steps, months: int, adopted: int, neutral: float) -> Steps:
     return tuple((first if first < ends[0] else add_months(first, months), value) for first, value in steps)
 
 
+def _amend(steps: Steps, amount: float, adopted: int, neutral: float, ceiling: float) -> Steps:
+    before = _until(steps, adopted)
+    if not before or before[-1][1] == neutral:
+        return steps
+    now = (adopted, min(ceiling, before[-1][1] * amount))
+    return (*_until(steps, adopted - 1), now, *(step for step in steps if step[0] > adopted))
+
+
 _SCALE = ("weaken", "strengthen", "tighten")
 _DATES: dict[str, Callable[[Steps, int, int], Steps]] = {"delay": _delay, "freeze": _freeze}
-KINDS = (*_DATES, *_SCALE, "repeal", "extend", "enact")
+KINDS = (*_DATES, *_SCALE, "repeal", "extend", "enact", "amend")
 IN_MONTHS = ("delay", "extend")  # the kinds whose amount is a number of months

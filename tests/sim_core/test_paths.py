@@ -127,9 +127,9 @@ def test_a_product_more_leaves_the_first_one_as_it_was():
 
 
 def test_random_numbers_that_hang_on_the_number_of_products_are_found(monkeypatch):
-    drawn = paths_module.uniform
+    drawn = paths_module.uniforms
     monkeypatch.setattr(
-        paths_module, "uniform", lambda seed, number, stream, n, periods: drawn(seed + n, number, stream, n, periods)
+        paths_module, "uniforms", lambda seed, number, stream, n, periods: drawn(seed + n, number, stream, n, periods)
     )
     with pytest.raises(AssertionError):
         check_a_product_more_leaves_the_first_one_as_it_was()
@@ -217,9 +217,8 @@ def test_a_price_shock_is_a_jump_for_good():
     assert calm.shape == moved.shape
     factors = [family(name).price_shock for name in FAMILY_NAMES if name != "eu_price_shock"]
     assert set(factors) == {(1.0, 1.0)}
-    jump = paths_module._price_jump(
-        draw_recipe(SUITE, "eu_price_shock", 0), np.array([0, 0, 0, 0, 1.0, 0.5, 0, 0]), np.arange(240)
-    )
+    level = np.array([[0, 0, 0, 0, 1.0, 0.5, 0, 0]])
+    (jump,) = paths_module._price_jump(np.array([family("eu_price_shock").price_shock]), level, np.arange(240.0))
     assert (jump[:96] == 1.0).all() and jump[96:] == pytest.approx(1.9)
 
 

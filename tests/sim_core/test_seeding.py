@@ -56,7 +56,7 @@ def test_uniforms_lie_in_the_open_interval_and_depend_on_their_key_only(seed: in
 
 @pytest.mark.parametrize("word", [0, 0xFFFFFFFF])
 def test_the_ends_of_the_generator_stay_inside_the_interval(monkeypatch, word: int):
-    monkeypatch.setattr(seeding, "philox_4x32", lambda counter, key: [np.full((1, 1), word, dtype=np.uint64)] * 4)
+    monkeypatch.setattr(seeding, "philox_4x32", lambda counter, key: [np.full((1, 1, 1), word, dtype=np.uint64)] * 4)
     draw = uniform(1, 2, "ends", 1, 1)
     assert 0.0 < draw[0, 0] < 1.0
     assert np.isfinite(normal(1, 2, "ends", 1, 1)).all()

@@ -16,8 +16,9 @@ from sim_core import exogenous
 from sim_core.catalogue import archetype
 from sim_core.exogenous import Process
 from sim_core.generate import paths
+from sim_core.generate.world import World
 from sim_core.kernel import draws
-from sim_core.seeding import normal, philox_4x32, scenario_number, uniform
+from sim_core.seeding import normal, philox_4x32, scenario_number, uniform, uniforms
 from tests.sim_core import tiny
 from tests.sim_core.kernel import assembly
 
@@ -68,6 +69,15 @@ def test_normals_are_those_of_the_reference(dtype: Any, error: float):
         assert np.max(np.abs(out - expected) / np.maximum(np.abs(expected), 1e-2)) <= error
 
 
+def test_a_table_of_uniforms_is_that_of_the_reference_byte_for_byte():
+    for seed, stream, nodes, periods in ((SEED, "demand", 1, 7), (3, "plant outage", 5, 4), (SEED, "none", 0, 3)):
+        numbers = np.array([0, 2**64 - 1, *NUMBERS], dtype=np.uint64)
+        found, known = (one(seed, numbers, stream, nodes, periods) for one in (draws.uniforms, uniforms))
+        assert found.shape == known.shape == (len(numbers), periods, nodes) and found.tobytes() == known.tobytes()
+        for row, number in enumerate(numbers):
+            assert known[row].tobytes() == uniform(seed, int(number), stream, nodes, periods).tobytes()
+
+
 def test_float32_uniforms_stay_inside_the_interval():
     (out,) = rows(1, np.float32)
     draws.fill_uniform(out, LOW, HIGH, 0, 0, *draws.stream_key(SEED, "demand"))
@@ -115,25 +125,24 @@ def regional(dtype: Any, product_at: int, wrong: str = "") -> tuple[np.ndarray, 
     """A product's regional demand by the kernel and by the paths, (T, W) each. wrong: the mutant, a number 1 % off."""
     suite = tiny.suite("loop", start="2031-04", warm_up=0, scored=PERIODS, run_out=0, seed=SEED)
     products = (archetype("smartphone"), archetype("ev_battery"))
-    product, years = products[product_at], paths.years_of(suite, 0, suite.periods)
-    levels = [uniform(SEED, n, "levels", 8 * len(products), 1)[0].reshape(len(products), 8) for n in NUMBERS]
-    expected = [
-        paths._trend(
-            paths._Draw(
-                suite=suite,
-                number=number,
-                products=products,
-                shares=np.ones(2),
-                network=None,  # pyright: ignore[reportArgumentType]
-                years=years,
-                level=level,
-                shocks=True,
-            ),
-            product_at,
-        )
-        for number, level in zip(NUMBERS, levels, strict=True)
-    ]
-    level = np.array(levels)[:, product_at]
+    product, years = products[product_at], paths.years_of(suite, 0, PERIODS)
+    numbers = np.array(NUMBERS, dtype=np.uint64)
+    levels = uniforms(SEED, numbers, "levels", 8 * len(products), 1).reshape(WIDTH, len(products), 8)
+    draw = paths._Draw(
+        suite=suite,
+        numbers=numbers,
+        products=products,
+        shares=np.ones(2),
+        network=None,  # pyright: ignore[reportArgumentType]
+        years=years,
+        level=levels,
+        jumps=np.ones((WIDTH, 2)),
+        world=World(),
+        shocks=True,
+        source=uniforms,
+    )
+    expected = paths._trend(draw, product_at, draw.normal("demand", 2)[..., product_at]).T
+    level = levels[:, product_at]
     value = {
         name: product.value(f"demand.{name}") * (1.01 if name == wrong else 1.0)
         for name in ("start", "volatility", "persistence")
@@ -166,7 +175,7 @@ def regional(dtype: Any, product_at: int, wrong: str = "") -> tuple[np.ndarray, 
             value["persistence"],
         )
         path.append(out.copy())
-    return np.array(path), np.array(expected).T
+    return np.array(path), expected
 
 
 @DTYPES
@@ -224,12 +233,18 @@ def row_of(kind: Any) -> Any:
     return types.Array(kind, 1, "C")
 
 
+def table(kind: Any) -> tuple[Any, ...]:
+    words = row_of(types.uint32)
+    return (types.Array(kind, 2, "C"), words, words, words, words, types.int64, types.int64)
+
+
 def signatures(kind: Any) -> dict[Any, tuple[Any, ...]]:
     row, integer = row_of(kind), types.int64
     keys = (row_of(types.uint32),) * 2 + (integer,) * 4
     number = types.float64
     return {
         draws.fill_uniform: (row, *keys),
+        **({draws.fill_uniforms: table(kind)} if kind is types.float64 else {}),
         draws.fill_normal: (row, row, *keys),
         draws.fill_normal_demand: (row, row, *keys, number, number),
         draws.fill_ar1_demand: (row,) * 3 + (*keys, number, number, number),
