@@ -6,7 +6,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.estimates import plan_of
-from benchmarks.report import Metric, machine, report
+from benchmarks.report import listed, machine, report
 from optimizers.controllers import TUNABLE
 from optimizers.controllers import build as build_controllers
 from optimizers.controllers.dynamic_programme import hybrid_problem
@@ -214,13 +214,6 @@ def gains(costs: Values) -> Iterator[tuple[float, float]]:
         yield float(gain.mean()), float(gain.std(ddof=1) / np.sqrt(gain.size))
 
 
-def metrics(found: Mapping[str, float | None], notes: Mapping[str, str]) -> Iterable[Metric]:
-    """Return all metrics in their order; one that was not measured has the value None."""
-    for name, (unit, target, better) in METRICS.items():
-        told = {"note": notes[name]} if name in notes else {}
-        yield {"metric": name, "value": found.get(name), "unit": unit, "target": target, "better": better, **told}
-
-
 PARTS: Mapping[str, Callable[[Bench], None]] = {
     "replay": replays,
     "violations": violations,
@@ -243,7 +236,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         PARTS[name](bench)
     for name, note in bench.notes.items():
         print(f"{name}: {note}")
-    report("bound", metrics(bench.found, bench.notes))
+    report("bound", listed(METRICS, bench.found, bench.notes))
     wrong = (bench.found.get("replay_error") or 0.0) > TOLERANCE or (bench.found.get("bound_violations") or 0.0) > 0.0
     return int(wrong)
 

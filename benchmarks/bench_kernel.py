@@ -23,7 +23,7 @@ from benchmarks import kernel_trace
 from benchmarks.kernel_cases import Case, Prepared, best, period_by_period, timed, whole_rollout
 from benchmarks.kernel_steps import block_of, time_steps
 from benchmarks.kernel_trace import PERIODS, SINCE, WHOLE, count_work
-from benchmarks.report import Metric, machine, report
+from benchmarks.report import listed, machine, report
 from sim_core.engine.rollout import Simulation
 
 Work = Callable[[Case, int, Any], Callable[[], float]]
@@ -207,13 +207,6 @@ def compiling(bench: Bench) -> None:
     bench.found["compile_s"], bench.found["cache_load_s"] = child.first_runs()
 
 
-def metrics(found: Mapping[str, float | None], notes: Mapping[str, str]) -> Iterable[Metric]:
-    """Return all metrics in their order; one that was not measured has the value None."""
-    for name, (unit, target, better) in METRICS.items():
-        told = {"note": notes[name]} if name in notes else {}
-        yield {"metric": name, "value": found.get(name), "unit": unit, "target": target, "better": better, **told}
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description="How fast is the kernel?")
@@ -234,7 +227,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     bench.notes["triad_gbs"] = "median of " + ", ".join(f"{one:.1f}" for one in bench.triads)
     for name, note in bench.notes.items():
         print(f"{name}: {note}")
-    report("kernel", metrics(bench.found, bench.notes))
+    report("kernel", listed(METRICS, bench.found, bench.notes))
     return 0
 
 

@@ -9,13 +9,13 @@ import argparse
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import Metric, machine, report
+from benchmarks.report import listed, machine, report
 from sim_core.engine.layout import Layout, build_layout
 from sim_core.generate.families import FAMILIES, FAMILY_NAMES
 from sim_core.generate.paths import draw_many
@@ -149,13 +149,6 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE
 
 
-def metrics(found: Mapping[str, float | None], notes: Mapping[str, str]) -> Iterable[Metric]:
-    """Return all metrics in their order; one that was not measured has the value None."""
-    for name, (unit, target, better) in METRICS.items():
-        note = {"note": notes[name]} if name in notes else {}
-        yield {"metric": name, "value": found.get(name), "unit": unit, "target": target, "better": better, **note}
-
-
 PARTS: Mapping[str, Callable[[Bench], None]] = {
     "recipes": recipes,
     "paths": paths,
@@ -177,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         PARTS[name](bench)
     for name, note in bench.notes.items():
         print(f"{name}: {note}")
-    report("scenarios", metrics(bench.found, bench.notes))
+    report("scenarios", listed(METRICS, bench.found, bench.notes))
     held = ("bytes_per_recipe", "memory_growth_mib")
     return int(any((bench.found.get(name) or 0.0) > (METRICS[name][1] or 0.0) for name in held))
 

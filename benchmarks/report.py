@@ -6,7 +6,7 @@ A value of None stands for what could not be measured; a target of None for a fi
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,18 @@ Metric = Mapping[str, Any]
 def machine() -> str:
     """Say on what a benchmark ran."""
     return f"machine: {platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
+
+
+def listed(
+    known: Mapping[str, tuple[str, float | None, str]], found: Mapping[str, float | None], notes: Mapping[str, str]
+) -> Iterator[Metric]:
+    """Yield all metrics in their order; one that was not measured has the value None.
+
+    known: name -> (unit, target, better). notes: what is said of some of them.
+    """
+    for name, (unit, target, better) in known.items():
+        told = {"note": notes[name]} if name in notes else {}
+        yield {"metric": name, "value": found.get(name), "unit": unit, "target": target, "better": better, **told}
 
 
 def report(name: str, metrics: Iterable[Metric], folder: Path = FOLDER) -> Path:

@@ -11,11 +11,11 @@ from benchmarks.bench_bound import (
     Bench,
     costs_of,
     gains,
-    metrics,
     replay_errors,
     rule_cells,
     target_gap,
 )
+from benchmarks.report import listed
 from sim_core.control import ControllerRecord
 from tests.sim_core.bound_models import TOLERANCE, batteries
 
@@ -26,7 +26,7 @@ CONTRACT = (
 
 
 def test_metrics_are_those_that_were_agreed_on():
-    found = list(metrics({"replay_error": 1e-9}, {"replay_error": "two scenarios"}))
+    found = list(listed(METRICS, {"replay_error": 1e-9}, {"replay_error": "two scenarios"}))
     assert tuple(one["metric"] for one in found) == CONTRACT == tuple(METRICS)
     assert found[1]["value"] == 1e-9 and found[1]["note"] == "two scenarios"
     assert found[0]["value"] is None and "note" not in found[0]

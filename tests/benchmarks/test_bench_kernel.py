@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from benchmarks import bench_kernel, kernel_trace
-from benchmarks.bench_kernel import METRICS, Bench, metrics
+from benchmarks.bench_kernel import METRICS, Bench
 from benchmarks.kernel_cases import LAW, Case, Prepared, best, loop_network, simple_layout
 from benchmarks.kernel_roofline import KINDS, Pace, lines, roof, show, show_steps
 from benchmarks.kernel_steps import STEPS
 from benchmarks.kernel_trace import WHOLE, Work, count_work
-from benchmarks.report import ROOT, report
+from benchmarks.report import ROOT, listed, report
 from sim_core.kernel import period
 from sim_core.network import NodeKind
 
@@ -81,7 +81,7 @@ def test_a_rollout_counts_cells_times_nodes_times_periods():
 
 
 def test_metrics_are_the_contract_and_what_was_not_measured_is_null(tmp_path):
-    file = report("kernel", metrics({"two_workers": 1.9}, {"two_workers": "quiet"}), tmp_path)
+    file = report("kernel", listed(METRICS, {"two_workers": 1.9}, {"two_workers": "quiet"}), tmp_path)
     told = json.loads(file.read_text())
     assert [one["metric"] for one in told][: len(CONTRACT)] == list(CONTRACT)
     assert all(set(one) >= {"metric", "value", "unit", "target", "better"} for one in told)
