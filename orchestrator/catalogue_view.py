@@ -27,7 +27,7 @@ from sim_core.catalogue.law_words import (
     WINDOWS,
 )
 from sim_core.errors import InputError, ModelError
-from sim_core.generate.families import BASE_LAW, FAMILIES
+from sim_core.generate.families import FAMILIES
 from sim_core.policy.kinds import TYPES
 from sim_core.units import day
 
@@ -95,7 +95,7 @@ def explain(name: str) -> dict[str, Any]:
         **_entry(rows),
         **{column: getattr(first, column) for column in columns},
         "acts": TYPES[first.type].acts if first.type in TYPES else "",
-        "in_base_law": first.instrument in BASE_LAW,
+        "law_in": [family.name for family in FAMILIES if first.instrument in family.law],
         "families": _families(first.instrument),
         "rows": [_row(row) for row in rows],
     }
@@ -241,18 +241,23 @@ def _penalty(found: Mapping[str, Any]) -> list[str]:
 def _model(found: Mapping[str, Any]) -> list[str]:
     if not found["binds"]:
         return [f"not expressed: {found['reason']}: {REASONS[found['reason']]}"]
-    applies = (
-        "applies in every family with law" if found["in_base_law"] else "in no shipped family: bring it as your own"
-    )
+    families = found["law_in"]
+    applies = f"law in {_span(families)}" if families else "law in no shipped family: bring it as your own"
+    if any(found["id"] in family.proposed for family in FAMILIES if family.name in families):
+        applies = f"{applies}, once a scenario enacts it"
     return [f"{found['acts']}: {ACTS[found['acts']]}", applies]
 
 
 def _families(instrument: str) -> list[str]:
-    return [
-        f"{family.name} ({', '.join(dict.fromkeys(rule.kind for rule in family.rules if instrument in rule.targets))})"
-        for family in FAMILIES
-        if any(instrument in rule.targets for rule in family.rules)
-    ]
+    """Return the families that revise an instrument, with how; a process revises by its hazards."""
+    found: list[str] = []
+    for family in FAMILIES:
+        kinds = dict.fromkeys(rule.kind for rule in family.rules if instrument in rule.targets)
+        if family.process is not None and instrument in family.process.instruments:
+            kinds["hazards"] = None
+        if kinds:
+            found.append(f"{family.name} ({', '.join(kinds)})")
+    return found
 
 
 def _span(texts: Sequence[str]) -> str:

@@ -1,10 +1,8 @@
 """The command line. Everything but typer is imported inside the commands, so that none pays for another.
 
-Results go to stdout; progress, notes and errors to stderr. With --json the last line of stdout is one object and
-everything else goes to stderr.
-
-Exit codes: 0 ok, 1 some runs failed, 2 bad input, 3 infrastructure, 130 interrupted. After 3 and 130 the same
-command resumes.
+Results go to stdout; progress, notes and errors to stderr. With --json the last line of stdout is one object and all
+else goes to stderr. Exit codes: 0 ok, 1 some runs failed, 2 bad input, 3 infrastructure, 130 interrupted; after 3 and
+130 the same command resumes.
 """
 
 import json
@@ -19,6 +17,8 @@ import typer
 from typer.core import TyperGroup
 
 from orchestrator.catalogue_command import catalogue
+from orchestrator.scenarios_command import scenarios
+from orchestrator.suite_command import suite
 from sim_core.errors import CircularBenchError, InputError
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ def options(
 
 
 app.command()(catalogue)
+app.add_typer(scenarios)
+app.add_typer(suite)
 
 
 @app.command()

@@ -123,7 +123,7 @@ class Plan:
         """Cut cells into blocks, enough of them to occupy the workers, those first whose cells take long.
 
         A bound is a block of its own, and so is a run that plans. A block of other controllers that look at the state
-        is what fills the lanes of the NumPy engine, all of one controller.
+        is the NumPy engine's, all of one controller.
         """
         groups: dict[tuple[int, str, str], list[Cell]] = {}
         for cell in cells:
@@ -139,7 +139,7 @@ class Plan:
         if cell.controller.kind == BOUND.kind or cell.controller.kind in PLANS:
             return 1
         if cell.controller.kind in NEEDS_STATE:
-            return LANE_WIDTH
+            return max(LANE_WIDTH, _BLOCK_NODE_PERIODS["numpy"] // self._node_periods)
         if cell.measure == "pair":  # two runs each, of the NumPy engine
             return max(LANE_WIDTH, _BLOCK_NODE_PERIODS["numpy"] // (2 * self._node_periods))
         return self.block_cells
@@ -216,8 +216,8 @@ def instruments(suite: SuiteDefinition) -> list[dict[str, Any]]:
     from sim_core.catalogue.law import weakest
     from sim_core.catalogue.law_words import CONFIDENCE, VERIFICATION
     from sim_core.engine.layout import build_layout
-    from sim_core.generate.recipe import base_law, draw_recipe, user_instruments
     from sim_core.generate.recipe import instruments as of_recipe
+    from sim_core.generate.recipe import recipes_of, suite_law, user_instruments
     from sim_core.policy.timeline import binding
     from sim_core.units import parse_month
 
@@ -225,9 +225,8 @@ def instruments(suite: SuiteDefinition) -> list[dict[str, Any]]:
     looked = suite.scenarios("test")[:64]
     own = user_instruments(suite)
     counts: dict[str, int] = {}
-    for scenario in looked:
-        family, _, index = scenario.rpartition("/")
-        law = (*of_recipe(draw_recipe(suite, family, int(index))), *own)
+    for recipe in recipes_of(suite, looked):
+        law = (*of_recipe(suite, recipe), *own)
         for name, binds in binding(law, layout.facts, parse_month(suite.start), suite.periods).items():
             counts[name] = counts.get(name, 0) + int(binds)
     described: list[dict[str, Any]] = [
@@ -243,7 +242,7 @@ def instruments(suite: SuiteDefinition) -> list[dict[str, Any]]:
             "confidence": weakest(rows, "confidence", tuple(CONFIDENCE)),
             "assumed": list(dict.fromkeys(column for row in rows for column in row.assumed)),
         }
-        for name, rows in base_law().items()
+        for name, rows in suite_law(suite).items()
     ]
     described += [
         {

@@ -69,13 +69,13 @@ def publish(
 
 def recipe_lines(suite: SuiteDefinition) -> str:
     """Return the suite's scenarios as JSON lines, one recipe each, splits in order."""
-    from sim_core.generate.recipe import draw_recipe
+    from sim_core.generate.recipe import recipes_of
 
-    lines: list[str] = []
-    for split in SPLITS:
-        for scenario in suite.scenarios(split):
-            family, _, index = scenario.rpartition("/")
-            lines.append(f'{{"split":"{split}","recipe":{draw_recipe(suite, family, int(index)).to_json()}}}')
+    lines = [
+        f'{{"split":"{split}","recipe":{recipe.to_json()}}}'
+        for split in SPLITS
+        for recipe in recipes_of(suite, suite.scenarios(split))
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -21,7 +21,7 @@ from sim_core.engine.trace import SERIES
 from sim_core.errors import IntegrityError
 from sim_core.ledger import Ledger
 from sim_core.metrics import measure
-from sim_core.scenario import Scenario, build_scenario
+from sim_core.scenario import Scenario, build_scenarios
 from sim_core.suite import SuiteDefinition
 
 # Cells that are simulated at once, which bounds memory: an array engine takes about 0.2 MB a cell, the kernel about
@@ -95,11 +95,15 @@ class Shard:
 
     def scenario(self, scenario_id: str) -> Scenario:
         """Return a compiled scenario."""
-        if scenario_id not in self._scenarios:
-            if len(self._scenarios) >= _KEPT_SCENARIOS:
-                self._scenarios.clear()
-            self._scenarios[scenario_id] = build_scenario(self.layout, scenario_id)
-        return self._scenarios[scenario_id]
+        return self._compiled((scenario_id,))[0]
+
+    def _compiled(self, ids: Sequence[str]) -> list[Scenario]:
+        """Return compiled scenarios; those that are not kept yet are drawn together, at most _KEPT_SCENARIOS."""
+        if len(self._scenarios.keys() | set(ids)) > _KEPT_SCENARIOS:
+            self._scenarios = {one: self._scenarios[one] for one in ids if one in self._scenarios}
+        new = [one for one in ids if one not in self._scenarios]
+        self._scenarios |= zip(new, build_scenarios(self.layout, new), strict=True)
+        return [self._scenarios[one] for one in ids]
 
     def _batches(self, cells: Sequence[Cell], way: str) -> Iterator[Sequence[Cell]]:
         """Cut cells into batches that memory has room for. way: an engine, "pair" or "bound"."""
@@ -138,7 +142,7 @@ class Shard:
         number = {name: row for row, name in enumerate(names)}
         rows = np.array([number[cell.scenario] for cell in cells], dtype=np.intp)
         labels = [f"{cell.scenario} under {cell.controller.kind} (cell {cell.key[:12]})" for cell in cells]
-        return [self.scenario(name) for name in names], rows, labels
+        return self._compiled(names), rows, labels
 
     def _controller(self, cells: Sequence[Cell]) -> Controller:
         return build(self.layout, [cell.controller for cell in cells])

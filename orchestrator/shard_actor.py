@@ -1,22 +1,22 @@
 """A thin Ray actor around a plain shard."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import ray
 
-from orchestrator.work import Block
+from orchestrator.work import Work
 from sim_core.suite import SuiteDefinition
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+AnyWork_contra = TypeVar("AnyWork_contra", bound=Work, contravariant=True)
+Answer_co = TypeVar("Answer_co", covariant=True)
 
 
-class BlockRunner(Protocol):
-    """What simulates a block: orchestrator.shard.Shard, or a stand-in."""
+class Runner(Protocol[AnyWork_contra, Answer_co]):
+    """What does one kind of work, such as orchestrator.shard.Shard, whose answer to a block is a table of its cells."""
 
-    def run(self, block: Block) -> "pa.Table":
-        """Return one row per cell, in the block's order."""
+    def run(self, block: AnyWork_contra, /) -> Answer_co:
+        """Return the answer, a function of the work alone."""
         ...
 
 
@@ -27,16 +27,16 @@ class ShardActor:
     own restarts and retries stay off: who runs what again is decided in one place, orchestrator.pool.
     """
 
-    def __init__(self, suite: SuiteDefinition, make_shard: Callable[[SuiteDefinition], BlockRunner]) -> None:
+    def __init__(self, suite: SuiteDefinition, make_shard: Callable[[SuiteDefinition], Runner[Any, Any]]) -> None:
         self._suite = suite
         self._make_shard = make_shard
-        self._shard: BlockRunner | None = None
+        self._shard: Runner[Any, Any] | None = None
 
     def ready(self) -> None:
         """Answer once the process is up."""
 
-    def run(self, block: Block) -> "pa.Table":
-        """Return the block's table. Errors of the shard, its constructor's too, reach the caller with their class."""
+    def run(self, block: Work) -> Any:
+        """Return the shard's answer. Errors of the shard, its constructor's too, reach the caller with their class."""
         if self._shard is None:
             self._shard = self._make_shard(self._suite)
         return self._shard.run(block)

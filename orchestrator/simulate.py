@@ -5,6 +5,7 @@ reuses them, and so does a later `run`.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from math import fsum
 from pathlib import Path
@@ -12,23 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.backend import RunSettings, connected
+from orchestrator.backend import LazyBackend, RunSettings
 from orchestrator.journal import Journal
 from orchestrator.outcome import JOURNAL
 from orchestrator.plan import Plan, make_plan
 from orchestrator.progress import Progress
 from orchestrator.records import CellRow
 from orchestrator.statistics import Interval, mean_interval
-from orchestrator.sweep import PARTS
-from orchestrator.work import Block, Cell
+from orchestrator.waves import PARTS, Waves, make_folder
 from sim_core.control import ControllerRecord
-from sim_core.errors import InfrastructureError, InputError, RunError
+from sim_core.errors import InputError, RunError
 from sim_core.suite import SuiteDefinition
 from sim_core.units import MONTHS_PER_YEAR
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from orchestrator.spec import ExperimentSpec
 
 CONFIDENCE = 0.95
@@ -74,22 +72,17 @@ def simulate_entry(
     """
     plan = _with_runs(make_plan(spec), runs)
     name = plan.entries[0] if entry is None else entry
-    try:
-        results.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InfrastructureError(
-            f"can't make the folder {results}: {error.strerror}; mend its permissions or name another --results"
-        ) from None
-    with Journal(results / JOURNAL) as journal:
+    make_folder(results)
+    with ExitStack() as stack:
+        journal = stack.enter_context(Journal(results / JOURNAL))
         controller = controller_of(plan, name, journal)
         cells = plan.score_cells(controller)
-        done = journal.cells(cell.key for cell in cells)
-        missing = [cell for cell in cells if cell.key not in done]
-        _run(plan, missing, journal, results / PARTS, progress)
-        rows = journal.cells(cell.key for cell in cells)
+        backend = LazyBackend(plan, RunSettings(in_process=True), stack, progress)
+        waves = Waves(plan=plan, journal=journal, parts=results / PARTS, progress=progress, backend=backend)
+        rows = waves.finish("simulate", cells)
         digest = journal.digest(rows)
     found = _summary(plan.suite, name, [rows[cell.key] for cell in cells])
-    return Simulation(entry=name, controller=controller, digest=digest, simulated=len(missing), **found)
+    return Simulation(entry=name, controller=controller, digest=digest, simulated=waves.simulated, **found)
 
 
 def controller_of(plan: Plan, name: str, journal: Journal) -> ControllerRecord:
@@ -133,22 +126,6 @@ def _with_runs(plan: Plan, runs: int | None) -> Plan:
     splits = dict(plan.suite.splits)
     splits["test"] = replace(splits["test"], scenarios=runs)
     return replace(plan, suite=replace(plan.suite, splits=splits))
-
-
-def _run(plan: Plan, cells: Sequence[Cell], journal: Journal, parts: Path, progress: Progress) -> None:
-    if not cells:
-        return
-    from orchestrator.tables import rows, without_cpu_seconds, write_part
-
-    progress.wave("simulate", len(cells))
-
-    def keep(block: Block, table: "pa.Table") -> None:
-        plain, _ = without_cpu_seconds(table)
-        journal.put_cells(rows(plain), write_part(plain, parts))
-        progress.advance(len(block.cells))
-
-    with connected(plan, RunSettings(in_process=True), progress) as backend:
-        backend.blocks(plan.cut(cells, 1), keep)
 
 
 def _summary(suite: SuiteDefinition, name: str, rows: Sequence[CellRow]) -> dict[str, Any]:

@@ -33,7 +33,6 @@ from orchestrator.work import ENGINES
 from orchestrator.yaml_reader import dump, parse, read_text
 from sim_core.catalogue import ARCHETYPES, LIFETIMES, MOST_LIVES
 from sim_core.control import LEVERS
-from sim_core.generate.families import FAMILY_NAMES
 from sim_core.network import Network
 from sim_core.network_generator import NETWORK_TEMPLATES
 from sim_core.seeding import canonical_json
@@ -114,7 +113,6 @@ Name = Annotated[
     _matching("[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "1 to 64 letters, digits, '_', '-' or '.', first a letter or digit"),
 ]
 Seed = Annotated[int, Field(ge=0, le=_MAX_SEED)]
-Family = Annotated[str, _one_of("family", FAMILY_NAMES)]
 Lever = Annotated[str, _one_of("lever", LEVERS)]
 Parameter = Annotated[Any, AfterValidator(_number_or_text)]
 Listed = Field(strict=False)  # YAML has lists; the spec keeps tuples
@@ -129,7 +127,7 @@ class _Part(BaseModel):
 class Split(_Part):
     """A split of the suite: `scenarios` are dealt in turn over `families`."""
 
-    families: Annotated[tuple[Family, ...], Listed, Field(min_length=1)]
+    families: Annotated[tuple[Name, ...], Listed, Field(min_length=1)]
     scenarios: Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -178,6 +176,7 @@ class Suite(_Part):
     run_out: Annotated[int, Field(ge=0, le=600)] = 0
     splits: Splits
     instruments: Annotated[tuple[dict[str, Any], ...], Listed, Field(max_length=1000)] = ()
+    timelines: Annotated[tuple[dict[str, Any], ...], Listed, Field(max_length=20)] = ()
     jurisdiction: Name = "EU"
     shortfall_price: dict[str, Annotated[float, Field(ge=0, le=1e6)]] = Field(default_factory=dict)
     discount_rate: Annotated[float, Field(ge=0, le=0.5)] = 0.05

@@ -23,6 +23,8 @@ from orchestrator.faults import (
 from sim_core.catalogue import ARCHETYPES, LIFETIMES, MOST_LIVES, Archetype, archetype, with_lifetime, with_lives
 from sim_core.catalogue import objections as override_objections
 from sim_core.errors import ModelError
+from sim_core.generate.families import FAMILY_NAMES
+from sim_core.generate.timeline import family_of
 from sim_core.policy.instrument import PolicyInstrument
 from sim_core.suite import SPLITS, WITHOUT_LAW
 from sim_core.units import MONTHS_PER_YEAR
@@ -38,6 +40,7 @@ def objections(tree: Any) -> list[Objection]:
         *_products(tree),
         *_overrides(tree),
         *_shortfall_prices(tree, instruments),
+        *_timelines(tree),
         *_levers(tree),
         *entry_objections(tree),
     ]
@@ -74,11 +77,16 @@ def _horizon(tree: Any) -> Iterator[Objection]:
 
 
 def _splits(tree: Any) -> Iterator[Objection]:
+    timelines = list_at(tree, "suite", "timelines")
+    known = (*FAMILY_NAMES, *(name for name in (text_at(one, "name") for one in timelines) if name is not None))
+    unread = any(isinstance(one, str) for one in timelines)  # then a family may be the one that could not be read
     for split in SPLITS:
         path: TreePath = ("suite", "splits", split, "families")
         families = list_at(tree, *path)
         yield from repeats(families, path, "the family is listed twice")
         for index, family in enumerate(families):
+            if isinstance(family, str) and family not in known and not unread:
+                yield Objection(path=(*path, index), message="unknown family", hint=near_miss(family, known))
             new = split != "test" or family == WITHOUT_LAW
             seen = None if new else _split_before_test(tree, family)
             if seen:
@@ -148,13 +156,13 @@ def _overrides(tree: Any) -> Iterator[Objection]:
 
 
 def _shortfall_prices(tree: Any, instruments: Mapping[str, PolicyInstrument]) -> Iterator[Objection]:
-    from sim_core.generate.recipe import base_law
+    from sim_core.catalogue.law import law
 
     given = value_at(tree, "suite", "shortfall_price")
     materials = dict.fromkeys(material for _, product in _archetypes(tree) for material in product.materials)
     if not isinstance(given, Mapping) or not given or not list(_archetypes(tree)):
         return
-    known = (*materials, *instruments, *base_law())
+    known = (*materials, *instruments, *dict.fromkeys(row.instrument for row in law() if row.binds))
     for word in given:
         if word not in known:
             message = "is neither a material of the suite's products nor an instrument"
@@ -180,6 +188,22 @@ def _instruments(tree: Any) -> tuple[dict[str, PolicyInstrument], list[Objection
             refused.append(Objection(path=(*path, "id"), message=message, hint="give each its own"))
         found[instrument.id] = instrument
     return found, refused
+
+
+def _timelines(tree: Any) -> Iterator[Objection]:
+    path: TreePath = ("suite", "timelines")
+    seen: list[str] = []
+    for index, form in enumerate(list_at(tree, *path)):
+        if not isinstance(form, Mapping):
+            continue
+        try:
+            name = family_of(form).name
+        except ModelError as error:
+            yield Objection(path=(*path, index), message=error.message)
+            continue
+        if name in seen:
+            yield Objection(path=(*path, index, "name"), message="another timeline is called so", hint="rename one")
+        seen.append(name)
 
 
 def _levers(tree: Any) -> Iterator[Objection]:

@@ -1,4 +1,4 @@
-"""What an experiment file refers to: a network, its tables, instruments in files of their own.
+"""What an experiment file refers to: a network, its tables, instruments and timelines in files of their own.
 
 All of it is read in, so that the experiment stands alone afterwards.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator.faults import Fault, Place, list_at, shown, value_at
 from orchestrator.network_reader import FILE_SUFFIXES, read_network
+from orchestrator.timeline_reader import read_timeline
 from orchestrator.yaml_reader import Document, parse, read_text
 from sim_core.errors import SpecError
 
@@ -18,8 +19,12 @@ _INSTRUMENT_SUFFIXES = (".json", *FILE_SUFFIXES)
 
 
 def with_files(document: Document, folder: Path) -> Document:
-    """Return a document whose network and instruments stand in its value; what is wrong with them is in its faults."""
-    for name, read in (("network", _read_network), ("instruments", _read_instruments)):
+    """Return a document whose network and law stand in its value; what is wrong with them is in its faults."""
+    for name, read in (
+        ("network", _read_network),
+        ("instruments", _read_instruments),
+        ("timelines", _read_timelines),
+    ):
         given = value_at(document.value, "suite", name)
         if given is not None and not document.is_unread(("suite", name)):
             document = read(document, given, folder)
@@ -58,6 +63,23 @@ def _read_instruments(document: Document, given: Any, folder: Path) -> Document:
         unread = document.unread | {("suite", "instruments")}
         return replace(document, faults=(*document.faults, *faults), unread=unread)
     return _put(document, "instruments", forms)
+
+
+def _read_timelines(document: Document, given: Any, folder: Path) -> Document:
+    if not isinstance(given, list) or not any(isinstance(item, str) for item in given):
+        return document
+    forms: list[Any] = []
+    faults: list[Fault] = []
+    for index, item in enumerate(given):
+        try:
+            forms.append(read_timeline(folder / item) if isinstance(item, str) else item)
+        except SpecError as error:
+            path = ("suite", "timelines", index)
+            faults.append(Fault(place=document.place(path), path=path, message=error.message))
+    if faults:
+        unread = document.unread | {("suite", "timelines")}
+        return replace(document, faults=(*document.faults, *faults), unread=unread)
+    return _put(document, "timelines", forms)
 
 
 def _read_file(path: Path) -> tuple[Any, list[Fault]]:

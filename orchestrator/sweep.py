@@ -5,29 +5,21 @@ functions of it. Repeating a sweep therefore resumes it.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from orchestrator.backend import Backend, LazyBackend, RunSettings
+from orchestrator.backend import LazyBackend, RunSettings
 from orchestrator.journal import Journal
 from orchestrator.leaderboard import Leaderboard
-from orchestrator.outcome import EXPERIMENT, JOURNAL, best_on_validation, build_board, read_outcome
-from orchestrator.plan import Plan, known_values, make_plan
+from orchestrator.outcome import EXPERIMENT, JOURNAL, build_board, read_outcome
+from orchestrator.plan import Plan, make_plan
 from orchestrator.progress import Progress
 from orchestrator.publish import REPORT, publish, recipe_lines
-from orchestrator.records import CandidateValue, CellRow, Generation
 from orchestrator.spec import ExperimentSpec
-from orchestrator.work import Block, Cell, SearchJob
-from sim_core.control import ControllerRecord
+from orchestrator.waves import PARTS, Waves, make_folder
 from sim_core.errors import InfrastructureError
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-PARTS = "parts"
 RECIPES = "recipes.jsonl"
 
 
@@ -46,92 +38,6 @@ class SweepResult:
     mlflow_message: str
 
 
-@dataclass(slots=True, kw_only=True)
-class _Sweep:
-    """The waves of one sweep, writing the journal as results come."""
-
-    plan: Plan
-    journal: Journal
-    parts: Path
-    progress: Progress
-    backend: Callable[[], Backend]
-    simulated: int = 0
-
-    def search(self) -> None:
-        """Run what the journal lacks of the searches."""
-        known: dict[str, dict[str, CandidateValue]] = {}
-        jobs: list[SearchJob] = []
-        left = 0
-        for job in self.plan.searches.values():
-            generations = self.journal.generations(job.search)
-            if (generations and generations[-1].last) or job.search in known:
-                continue
-            jobs.append(job)
-            known[job.search] = known_values(generations)
-            left += (job.budget - len(known[job.search])) * len(job.scenarios)
-        if not jobs:
-            return
-        self.progress.wave("search", left)
-
-        def on_generation(generation: Generation) -> None:
-            self.journal.put_generation(generation)
-            self._note_cpu_seconds({generation.search: generation.cpu_s})
-            self.simulated += generation.simulated
-            self.progress.advance(generation.simulated)
-
-        self.backend().searches(jobs, known, on_generation)
-
-    def finish(self, wave: str, cells: Sequence[Cell]) -> dict[str, CellRow]:
-        """Simulate the cells that the journal lacks; return all of them by key."""
-        distinct = {cell.key: cell for cell in cells}
-        done = self.journal.cells(distinct)
-        missing = [cell for key, cell in distinct.items() if key not in done]
-        if missing:
-            self.progress.wave(wave, len(missing))
-            backend = self.backend()
-            # A scenario takes some time to compile, so its cells go to as few shards as may be.
-            missing.sort(key=lambda cell: cell.scenario)
-            backend.blocks(self.plan.cut(missing, backend.workers), self._on_table)
-        return self.journal.cells(distinct) if missing else done
-
-    def _on_table(self, block: Block, table: "pa.Table") -> None:
-        from orchestrator.tables import rows, without_cpu_seconds, write_part
-
-        plain, seconds = without_cpu_seconds(table)
-        part = write_part(plain, self.parts)
-        self.journal.put_cells(rows(plain), part)
-        self._note_cpu_seconds(seconds)
-        self.simulated += len(block.cells)
-        self.progress.advance(len(block.cells))
-
-    def _note_cpu_seconds(self, seconds: Mapping[str, float]) -> None:
-        """Add CPU seconds, by search or controller digest, to the journal's note of them."""
-        if not seconds:
-            return
-        noted: dict[str, float] = self.journal.get_note(self.plan.timings) or {}
-        for name, value in seconds.items():
-            noted[name] = noted.get(name, 0.0) + value
-        self.journal.put_note(self.plan.timings, noted)
-
-    def choose(self) -> dict[str, ControllerRecord]:
-        """Return each Entry's controller: fixed, or the search's finalist with the lowest mean J on validation."""
-        finalists = {
-            name: self.journal.generations(job.search)[-1].finalists for name, job in self.plan.searches.items()
-        }
-        cells = [cell for records in finalists.values() for cell in self.plan.choice_cells(records)]
-        rows = self.finish("choose", cells)
-        chosen = dict(self.plan.fixed)
-        for name, records in finalists.items():
-            key = self.plan.choice_key(self.plan.searches[name], records)
-            known = self.journal.choice(key)
-            if known is None:
-                best, means = best_on_validation(self.plan, records, rows)
-                known = {"controller": best.to_json(), "means": means}
-                self.journal.put_choice(key, known)
-            chosen[name] = ControllerRecord.from_json(known["controller"])
-        return chosen
-
-
 def run_sweep(spec: ExperimentSpec, results: Path, *, settings: RunSettings, progress: Progress) -> SweepResult:
     """Run or resume an experiment; return its counts and leaderboard.
 
@@ -139,19 +45,14 @@ def run_sweep(spec: ExperimentSpec, results: Path, *, settings: RunSettings, pro
     broken. MLflow's faults never raise: they are in `mlflow_message`.
     """
     plan = make_plan(spec)
-    try:
-        results.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InfrastructureError(
-            f"can't make the folder {results}: {error.strerror}; mend its permissions or name another --results"
-        ) from None
+    make_folder(results)
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(results / JOURNAL))
         if journal.get_note(f"started_ms/{spec.name}") is None:
             journal.put_note(f"started_ms/{spec.name}", time.time_ns() // 1_000_000)
         _write_inputs(spec, plan, results)
         backend = LazyBackend(plan, settings, stack, progress)
-        sweep = _Sweep(plan=plan, journal=journal, parts=results / PARTS, progress=progress, backend=backend)
+        sweep = Waves(plan=plan, journal=journal, parts=results / PARTS, progress=progress, backend=backend)
         sweep.search()
         chosen = sweep.choose()
         sweep.finish("score", [cell for record in chosen.values() for cell in plan.score_cells(record)])

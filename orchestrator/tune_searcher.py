@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
+import pyarrow as pa
 import ray
 from ray import tune
 from ray.tune.error import TuneError
@@ -22,8 +23,8 @@ from ray.tune.error import TuneError
 from orchestrator.pool import ActorPool, InProcessPool, tables_in_order
 from orchestrator.records import CandidateValue, Generation
 from orchestrator.runtime import environment
-from orchestrator.shard_actor import BlockRunner
-from orchestrator.work import SearchJob
+from orchestrator.shard_actor import Runner
+from orchestrator.work import Block, SearchJob
 from sim_core.errors import InfrastructureError, IntegrityError, JournalConflictError
 from sim_core.seeding import canonical_json
 from sim_core.suite import SuiteDefinition
@@ -50,6 +51,7 @@ class Trial(Protocol):
 
 
 MakeTrial = Callable[..., Trial]
+BlockRunner = Runner[Block, pa.Table]
 MakeShard = Callable[[SuiteDefinition], BlockRunner]
 
 
@@ -157,7 +159,7 @@ class SearchTrainable(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Fetch the work. The search itself starts with the first step, where its errors are carried home."""
         self._work: _Work = ray.get(config["work"])
-        self._pool: InProcessPool | ActorPool | None = None
+        self._pool: InProcessPool[Block, pa.Table] | ActorPool[Block, pa.Table] | None = None
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

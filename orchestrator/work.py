@@ -1,6 +1,7 @@
 """The units of work that a plan hands to shards and searches."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from sim_core.control import ControllerRecord
 
@@ -8,6 +9,15 @@ ENGINES = ("kernel", "numpy")  # what computes a run: compiled code, or the text
 MEASURES = ("run", "pair")  # what a cell gives: a run's metrics, or what shocks cost it against a twin without them
 BOUND = ControllerRecord(kind="bound")  # of a cell that holds the least cost of its scenario, under no controller
 LINEAR = ControllerRecord(kind="linear")  # no recovery: what the handprint compares with
+
+
+class Work(Protocol):
+    """What a pool hands to one of its runners: a block of cells, or a batch of scenarios to be drawn."""
+
+    @property
+    def label(self) -> str:
+        """What a message calls it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +41,12 @@ class Block:
     """
 
     cells: tuple[Cell, ...]
+
+    @property
+    def label(self) -> str:
+        """What a message calls it."""
+        first = self.cells[0]
+        return f"block of {len(self.cells)} cells that starts with {first.controller.kind} on {first.scenario}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,14 +63,16 @@ class Observation:
     """What a controller may see at a review: announced law, never the realised law.
 
     H coming months, B cells last. announced_duty: the recycled-content share that is announced, at this date, for each
-    of them. announced_route_legal: which recycling routes announced law leaves open in each. situation: the state of
-    the simulation, which the NumPy engine alone gives; see sim_core.engine.situation.
+    of them. announced_route_legal: which recycling routes announced law leaves open in each. announced_collection: the
+    largest share that is to be collected. situation: the state of the simulation, which the NumPy engine alone gives;
+    see sim_core.engine.situation.
     """
 
     period: int
     epoch: int
     announced_duty: NDArray[np.float64]  # (H, materials, B)
     announced_route_legal: NDArray[np.bool_]  # (H, routes, B)
+    announced_collection: NDArray[np.float64]  # (H, B)
     situation: "Situation | None" = None
 
     def of(self, cells: Sequence[int]) -> "Observation":
@@ -80,6 +82,7 @@ class Observation:
             epoch=self.epoch,
             announced_duty=self.announced_duty[..., cells],
             announced_route_legal=self.announced_route_legal[..., cells],
+            announced_collection=self.announced_collection[..., cells],
             situation=None if self.situation is None else self.situation.of(cells),
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 from sim_core.engine.layout import Layout
 from sim_core.errors import ModelError
 from sim_core.generate.paths import Paths, Source, draw_many, draw_paths
-from sim_core.generate.recipe import Recipe, draw_recipe, instruments, user_instruments
+from sim_core.generate.recipe import Recipe, instruments, recipes_of, user_instruments
 from sim_core.policy.facts import require_scope
 from sim_core.policy.instrument import PolicyInstrument
 from sim_core.policy.obligation import Obligation, obligations
@@ -33,10 +33,15 @@ class Scenario:
 
 def build_scenario(layout: Layout, scenario_id: str) -> Scenario:
     """Recompute a scenario from its id. Raises ModelError for an id that is not "family/index"."""
-    family, _, index = scenario_id.rpartition("/")
-    if not family or not index.isdigit():
-        raise ModelError(f"{scenario_id!r} is not a scenario id; write family/index, for instance eu_baseline/0")
-    return from_recipe(layout, draw_recipe(layout.suite, family, int(index)))
+    return build_scenarios(layout, (scenario_id,))[0]
+
+
+def build_scenarios(layout: Layout, ids: Sequence[str], *, source: Source | None = None) -> list[Scenario]:
+    """Recompute several scenarios from their ids, in their order. source: see from_recipes.
+
+    Raises ModelError for what is no id.
+    """
+    return from_recipes(layout, recipes_of(layout.suite, ids), source=source)
 
 
 def from_recipe(layout: Layout, recipe: Recipe) -> Scenario:
@@ -60,10 +65,10 @@ def from_recipes(layout: Layout, recipes: Sequence[Recipe], *, source: Source | 
     own = user_instruments(suite)
     found: list[Scenario] = []
     for recipe, drawn in zip(recipes, paths, strict=True):
-        law = (*instruments(recipe), *own)
+        law = (*instruments(suite, recipe), *own)
         found.append(
             Scenario(
-                id=f"{recipe.family}/{recipe.index}",
+                id=recipe.scenario,
                 recipe=recipe,
                 instruments=law,
                 obligations=layout.obligations,

@@ -10,6 +10,9 @@ from typing import Any, Self
 
 from sim_core.control import LEVERS
 from sim_core.errors import ModelError
+from sim_core.generate.families import family
+from sim_core.generate.family import BASE_LAW, Family
+from sim_core.generate.timeline import family_of
 from sim_core.network import Network, network_from_json
 from sim_core.seeding import content_id
 
@@ -68,7 +71,8 @@ class SuiteDefinition:
     declared by the suite where the law states no penalty. discount_rate: per year. targets: what a search sets, the
     targets of each "node" or one set for each "kind" of node. max_cover: the multiple of forecast lead-time demand
     that a target of 1.0 means. vintage_periods: months of sales that merge into one vintage in use; 1 is exact.
-    instruments: PolicyInstruments of the user in JSON form, beside the catalogue's.
+    instruments: PolicyInstruments of the user in JSON form, beside the catalogue's. timelines: families of the user, as
+    sim_core.generate.timeline reads them.
     """
 
     name: str
@@ -90,6 +94,7 @@ class SuiteDefinition:
     vintage_periods: int = 12
     instruments: tuple[Mapping[str, Any], ...] = ()
     jurisdiction: str = "EU"
+    timelines: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         for seen in ("train", "validation"):
@@ -132,8 +137,25 @@ class SuiteDefinition:
 
     @property
     def digest(self) -> str:
-        """The sha256 content id of all that shapes a scenario. Splits are no part of it, so that a split may grow."""
-        return content_id({name: value for name, value in self.to_json().items() if name != "splits"})
+        """The sha256 content id of all that shapes a scenario.
+
+        Splits are no part of it, so that a split may grow; the law that their families bring beside the usual one is.
+        """
+        form = {name: value for name, value in self.to_json().items() if name != "splits"}
+        return content_id(form, [key for one in self.listed_families for key in one.law if key not in BASE_LAW])
+
+    @property
+    def listed_families(self) -> tuple[Family, ...]:
+        """The families of all splits, each once, in alphabetical order."""
+        names = {name for split in self.splits.values() for name in split.families}
+        return tuple(self.family(name) for name in sorted(names))
+
+    def family(self, name: str) -> Family:
+        """Return a family by name: one of the suite's timelines, or a shipped one. Raises KeyError for another."""
+        for form in self.timelines:
+            if form["name"] == name:
+                return family_of(form)
+        return family(name)
 
     def scenarios(self, split: str) -> tuple[str, ...]:
         """Return the ids ("family/index") of a split, families in turn; no id is in two splits."""
@@ -167,5 +189,6 @@ class SuiteDefinition:
                 "network": network if isinstance(network, str) else network_from_json(network),
                 "forecast": Forecast(**value["forecast"]),
                 "instruments": tuple(value["instruments"]),
+                "timelines": tuple(value["timelines"]),
             }
         )

@@ -16,6 +16,7 @@ The estimates (see `estimate`) are of the month in which a step decided today wo
     route   = what the best recovery first would win more, at what that costs more
     return  = what buying back would bring, at its price, collection, inspection and treatment
     invest  = what a step would win more, at its annuity and treatment
+Units are bought back besides where more is to be collected within a year than comes back by itself, with the margin.
 Material that is won saves its virgin price; export quotas are left out. It plans from the state of the simulation; of
 law it sees what is announced.
 """
@@ -95,6 +96,7 @@ class ComplianceGreedy:
     def decide(self, observation: Observation) -> Control:
         """Take the ways that close the gap cheapest. Raises ModelError without a state."""
         taken = self._choose(self.estimate(observation))
+        taken[WAYS.index("buy_back")] |= self._uncollected(observation)
         levers = np.zeros((len(self._layout.suite.levers), len(self._planning)))
         for way, on in zip(WAYS, taken, strict=True):
             if way in self._layout.suite.levers:
@@ -156,6 +158,12 @@ class ComplianceGreedy:
         months = np.arange(len(duty))[:, None, None]
         seen = months < np.maximum(1.0, self._planning * len(duty))
         return (duty * seen).max(axis=0), np.all(legal | ~seen, axis=0).astype(np.float64)
+
+    def _uncollected(self, observation: Observation) -> NDArray[np.bool_]:
+        """Return where announced law wants more collected within a year than comes back without buying, (B,)."""
+        now = situation_of(observation, KIND)
+        share = now.table.at(now.t).collection_share[:, now.cells].min(axis=0)
+        return (1.0 + self._margin) * observation.announced_collection[:MONTHS_PER_YEAR].max(axis=0) > share
 
     def _remember(self, now: Situation, bought_back: Array) -> None:
         """Keep what this review saw and did, back to the first review that is a year old."""

@@ -71,11 +71,11 @@ def plan_of(outlook: Outlook) -> Plan:
 def source(model: Model) -> None:
     """Hold virgin feed to the lanes' shares with the lever second_source off, on, or between."""
     lanes, program = model.layout.lanes[LaneGroup.VIRGIN], model.program
-    if not lanes.count:
-        return
     term = model.outlook.term
     whole = (term("virgin_open") > 0.0).all(axis=1) & (term("supplier_available") == 1.0).all(axis=1)
     months = np.flatnonzero(whole)
+    if not lanes.count or not len(months):  # no lane, or none that is as usual in any month: shares hold nothing
+        return
     usual, second = program.columns(2, len(months), model.layout.plants, model.materials)
     model.columns |= {"first_source": usual, "second_source": second}
     rows = program.rows(len(months), lanes.count, model.materials)

@@ -206,6 +206,7 @@ def observe(layout: Layout, table: TermsTable, t: int, situation: Situation | No
         epoch=t // suite.epoch_months,
         announced_duty=table.announced_duty(t),
         announced_route_legal=table.announced_legal(t),
+        announced_collection=table.announced_collection(t),
         situation=situation,
     )
 

@@ -77,6 +77,7 @@ class TermsTable:
             [s.paths.carbon_price * s.timeline.carbon_multiple + s.timeline.carbon_tax for s in scenarios], axis=-1
         )
         self._announced_duty = ahead.max(axis=2)  # a material's highest over products
+        self._announced_collection = np.stack([_announced_collection(one) for one in scenarios], axis=-1)
         self._announced_legal = np.any(np.stack([law.announced_route_legal for law in laws], axis=-1), axis=3)
 
     @property
@@ -95,3 +96,13 @@ class TermsTable:
     def announced_legal(self, t: int) -> NDArray[np.bool_]:
         """Return the route legality announced at the start of t for each coming month: (H, Q, B)."""
         return self._announced_legal[t][..., self._rows]
+
+    def announced_collection(self, t: int) -> Array:
+        """Return the largest collection target announced at the start of t for each coming month: (H, B)."""
+        return self._announced_collection[t][..., self._rows]
+
+
+def _announced_collection(scenario: Scenario) -> Array:
+    """Return the largest share that announced law wants collected, (T, H)."""
+    columns = [column for column, duty in enumerate(scenario.obligations) if duty.type == "collection_target"]
+    return scenario.timeline.announced_theta[..., columns].max(axis=-1, initial=0.0)

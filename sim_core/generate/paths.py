@@ -18,12 +18,11 @@ from sim_core import exogenous
 from sim_core.catalogue import Archetype, material_names
 from sim_core.errors import ModelError
 from sim_core.generate import world as worlds
-from sim_core.generate.families import family
 from sim_core.generate.processes import autoregressive, chance, outages, triangular
 from sim_core.generate.recipe import Recipe
 from sim_core.generate.world import NEUTRAL, World
 from sim_core.network import LaneGroup, Network, NodeKind
-from sim_core.seeding import scenario_number, uniforms, uniforms_at
+from sim_core.seeding import uniforms, uniforms_at
 from sim_core.suite import SuiteDefinition
 from sim_core.units import MONTHS_PER_YEAR, parse_month
 
@@ -128,11 +127,11 @@ def draw_many(
     """
     found: dict[int, Paths] = {}
     by_world: dict[World, list[int]] = {}
+    families = {name: suite.family(name) for name in {recipe.family for recipe in recipes}}
     for place, recipe in enumerate(recipes):
-        by_world.setdefault(family(recipe.family).world, []).append(place)
+        by_world.setdefault(families[recipe.family].world, []).append(place)
     for world, places in by_world.items():
-        numbers = [scenario_number(recipes[i].family, recipes[i].index) for i in places]
-        wide = np.array(numbers, dtype=np.uint64)
+        wide = np.array([recipes[i].number for i in places], dtype=np.uint64)
         draws = source or uniforms
         draw = _Draw(
             suite=suite,
@@ -142,7 +141,7 @@ def draw_many(
             network=network,
             years=years_of(suite, 0, suite.periods),
             level=draws(suite.seed, wide, "levels", _LEVELS * len(products), 1).reshape(len(wide), -1, _LEVELS),
-            jumps=np.array([family(recipes[i].family).price_shock for i in places]),
+            jumps=np.array([families[recipes[i].family].price_shock for i in places]),
             world=world,
             shocks=shocks,
             source=draws,

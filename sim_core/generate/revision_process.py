@@ -31,7 +31,6 @@ from sim_core.units import add_months, day
 MOST_INSTRUMENTS = 6  # that one scenario revises
 MOST_EVENTS = 7  # of one scenario, so that its recipe stays below 1 KB; the last announced ones are left out
 _MOST_REVISIONS = 3  # of one instrument
-_FROM, _TO = day("2026-01-01"), day("2050-12-31")  # the days on which a revision may be announced
 _DAYS_PER_YEAR = 365.2425
 _COLUMNS = 6  # uniforms of one revision
 _WAIT, _KIND, _AMOUNT, _NOTICE, _ENDS, _PHASED = range(_COLUMNS)
@@ -39,7 +38,8 @@ _COUNTERS = np.arange(_MOST_REVISIONS * _COLUMNS, dtype=np.uint64)
 _MOST_PHASES = 2  # after the first
 _EXPIRING = 540  # days before its end from which an extension may be announced
 _PHASE_MONTHS = (12, 24)  # from half the value to the whole one
-_NEVER = _TO + 1_000_000
+FIRST, LAST = "2026-01-01", "2050-12-31"  # between which a revision may be announced
+_NEVER = day("2999-12-31")
 _OF_LAW = ("pending", "phase_in", "in_force", "expiring")
 _STREAM = "revisions"
 _Rates = tuple[float, tuple[Hazard, ...]]
@@ -51,13 +51,16 @@ class RevisionProcess:
     """Which law a family's scenarios revise, and how eagerly.
 
     pools: admissible combinations. A scenario draws one pool, and from it `least` to `most` instruments that are
-    exposed to their hazards. intensity: factor on all rates.
+    exposed to their hazards. intensity: factor on all rates. first, last: ISO days between which a revision may be
+    announced.
     """
 
     pools: tuple[tuple[str, ...], ...]
     least: int = 2
     most: int = MOST_INSTRUMENTS
     intensity: float = 1.0
+    first: str = FIRST
+    last: str = LAST
 
     def __post_init__(self) -> None:
         if not 1 <= self.least <= self.most <= MOST_INSTRUMENTS:
@@ -73,6 +76,11 @@ class RevisionProcess:
         return tuple(dict.fromkeys(one for pool in self.pools for one in pool))
 
     @property
+    def span(self) -> tuple[int, int]:
+        """The first and the last day on which a revision may be announced."""
+        return day(self.first), day(self.last)
+
+    @property
     def pairs(self) -> frozenset[tuple[str, str]]:
         """The pairs of instruments that one scenario may revise, each in alphabetical order."""
         if self.most < 2:
@@ -84,12 +92,14 @@ class RevisionProcess:
 class Frame:
     """What the process has to know of an instrument.
 
-    targets: its id alone. steps: as it is law first, none where it isn't law yet. proposed: the catalogue's steps.
-    free: the first day on which a revision may be announced. least_value: whether more is stricter. scales: whether
-    part of it means anything. rates: the hazards of each stage and their sum. stages: of the steps.
+    targets: its id alone. span: the days between which a revision may be announced. steps: as it is law first, none
+    where it isn't law yet. proposed: the catalogue's steps. free: the first day on which a revision may be announced.
+    least_value: whether more is stricter. scales: whether part of it means anything. rates: the hazards of each stage
+    and their sum. stages: of the steps.
     """
 
     targets: tuple[str, ...]
+    span: tuple[int, int]
     steps: Steps
     proposed: Steps
     free: int
@@ -106,23 +116,24 @@ class Frame:
         return math.fsum(rate * max(0, end - max(begin, self.free)) for _, rate, begin, end in self.stages)
 
 
-def frame_of(one: PolicyInstrument, *, proposed: bool) -> Frame:
+def frame_of(one: PolicyInstrument, *, proposed: bool, span: tuple[int, int]) -> Frame:
     """Return the frame of an instrument as it stood first. proposed: it is law only once it is enacted."""
-    original, scales = one.revisions[0], one.unit != "bool"
+    original, scales = one.revisions[-1], one.unit != "bool"
     hazards = hazards_of(one.type, one.acts, scales=scales)
     rates = {stage: (math.fsum(each.rate for each in several), several) for stage, several in hazards.items()}
     steps = () if proposed else original.steps
     return Frame(
         targets=(one.id,),
+        span=span,
         steps=steps,
         proposed=original.steps,
-        free=_FROM if proposed else max(_FROM, original.adopted + 1),
+        free=span[0] if proposed else max(span[0], original.adopted + 1),
         neutral=one.neutral,
         ceiling=one.kind.ceiling,
         least_value=one.sense == AT_LEAST,
         scales=scales,
         rates=rates,
-        stages=_stages(steps, one.neutral, rates),
+        stages=_stages(steps, one.neutral, rates, span),
     )
 
 
@@ -205,7 +216,7 @@ class _Course:
                 ceiling=frame.ceiling,
             )
         self.free = self.news[-1].adopted + 1
-        self.stages = _stages(self.steps, frame.neutral, frame.rates)
+        self.stages = _stages(self.steps, frame.neutral, frame.rates, frame.span)
 
 
 def _events(moves: list[_Move]) -> tuple[Event, ...]:
@@ -261,19 +272,19 @@ def _wait(stages: _Stages, start: int, waiting: float) -> tuple[int, str] | None
     return None
 
 
-def _stages(steps: Steps, neutral: float, rates: Mapping[str, _Rates]) -> _Stages:
+def _stages(steps: Steps, neutral: float, rates: Mapping[str, _Rates], span: tuple[int, int]) -> _Stages:
     """Return the stages of a staircase in which it may still be revised."""
     if not steps:
-        return (("proposed", rates["proposed"][0] / _DAYS_PER_YEAR, _FROM, _TO),)
+        return (("proposed", rates["proposed"][0] / _DAYS_PER_YEAR, *span),)
     in_force = [first for first, value in steps if value != neutral]
     if not in_force:
         return ()
     ends = steps[-1][0] if steps[-1][1] == neutral else _NEVER
     soon = max(in_force[-1], ends - _EXPIRING)
     found: list[tuple[str, float, int, int]] = []
-    begin = _FROM
+    begin = span[0]
     for stage, until in zip(_OF_LAW, (in_force[0], in_force[-1], soon, ends), strict=True):
-        end = min(until, _TO)
+        end = min(until, span[1])
         if end > begin:
             found.append((stage, rates[stage][0] / _DAYS_PER_YEAR, begin, end))
             begin = end

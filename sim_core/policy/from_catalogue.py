@@ -22,9 +22,9 @@ _AnyInstrument = TypeVar("_AnyInstrument", bound=PolicyInstrument)
 def from_law_rows(rows: Sequence[LawRow]) -> PolicyInstrument:
     """Return the instrument that a catalogue's rows describe, in any order. Raises ModelError for what can't be.
 
-    Rows that were announced or adopted later than those before them are a revision of what those say.
+    Rows that were announced or adopted later than others are a revision of what those say from their first day on.
     """
-    return _from_rows(tuple(sorted(rows, key=lambda row: row.applies_on)))
+    return _from_rows(tuple(sorted(rows, key=lambda row: (row.announced_on, row.adopted_on, row.applies_on))))
 
 
 def not_yet_law(instrument: PolicyInstrument) -> PolicyInstrument:

@@ -276,7 +276,11 @@ def test_who_plans_from_the_state_says_so_without_one(layouts, kind: str):
     layout = layouts[kind]
     shape = (4, len(layout.facts.materials), 1), (4, len(layout.products.routes), 1)
     blind = Observation(
-        period=0, epoch=0, announced_duty=np.zeros(shape[0]), announced_route_legal=np.ones(shape[1], dtype=bool)
+        period=0,
+        epoch=0,
+        announced_duty=np.zeros(shape[0]),
+        announced_route_legal=np.ones(shape[1], dtype=bool),
+        announced_collection=np.zeros((4, 1)),
     )
     with pytest.raises(ModelError, match=f"controller {kind} plans from the state .* `engine: numpy`"):
         build(layout, [record_of(layout, kind)]).decide(blind)

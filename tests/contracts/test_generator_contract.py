@@ -1,7 +1,12 @@
 """What every generator owes: the same bytes alone and in batches, causality, bounds, units, provenance."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +20,7 @@ from sim_core.generate.contract import SCHEMA_VERSION, Generator
 from sim_core.generate.families import FAMILY_NAMES, family
 from sim_core.generate.paths import Paths, draw_many
 from sim_core.generate.process_generator import ProcessGenerator
-from sim_core.generate.recipe import Event, Recipe, base_law, draw_recipes, provenance
+from sim_core.generate.recipe import Event, Recipe, draw_recipes, law_rows, provenance
 from sim_core.kernel.draws import uniforms as compiled
 from sim_core.network import Network
 from sim_core.policy.instrument import PolicyInstrument
@@ -29,23 +34,36 @@ LAWFUL = tuple(name for name in FAMILY_NAMES if name != "none")
 SHARES = ("collection_share", *(name for name in Paths.__slots__ if name.endswith(("_available", "_open"))))
 CHANGES = ("gone", "later", "stronger")
 FIRST = parse_month("2026-01")
+TREE = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def loop() -> Layout:
+@cache
+def layout_for(name: str) -> Layout:
+    """A loop of the product that a family is about."""
+    prefix = name.partition("_")[0]
+    return loop_of({"phone": "smartphone", "pv": "pv_module"}.get(prefix, "ev_battery"))
+
+
+@cache
+def loop_of(product: str) -> Layout:
     return build_layout(
         SuiteDefinition(
             name="generators",
-            products=(ProductShare(archetype="ev_battery"),),
+            products=(ProductShare(archetype=product),),
             network="loop",
             seed=11,
             start="2026-01",
             warm_up=0,
             scored=150,
             run_out=0,
-            splits={"test": SplitDefinition(families=("eu_baseline",), scenarios=1)},
+            splits={"test": SplitDefinition(families=FAMILY_NAMES, scenarios=len(FAMILY_NAMES))},
         )
     )
+
+
+@pytest.fixture(scope="module")
+def loop() -> Layout:
+    return loop_of("ev_battery")
 
 
 def compiled_generator(layout: Layout) -> Generator:
@@ -85,8 +103,8 @@ def check_same_bytes(generator: Generator, name: str) -> None:
 
 @GENERATORS
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_a_scenario_has_the_same_bytes_alone_in_a_batch_and_in_any_order(loop: Layout, make: Make, name: str):
-    check_same_bytes(make(loop), name)
+def test_a_scenario_has_the_same_bytes_alone_in_a_batch_and_in_any_order(make: Make, name: str):
+    check_same_bytes(make(layout_for(name)), name)
 
 
 @pytest.mark.parametrize("name", ["none", "eu_price_shock", "eu_turmoil"])
@@ -117,6 +135,39 @@ class KeyedByRow(ProcessGenerator):
             replace(one, id=f"{family}/{index}", recipe=recipe)
             for one, index, recipe in zip(drawn, indices, recipes, strict=True)
         ]
+
+
+IDS = """
+import hashlib, sys
+from sim_core.engine.layout import build_layout
+from sim_core.generate.families import FAMILY_NAMES
+from sim_core.scenario import build_scenarios
+from sim_core.suite import ProductShare, SplitDefinition, SuiteDefinition
+splits = {"test": SplitDefinition(families=FAMILY_NAMES[-3:], scenarios=6)}
+suite = SuiteDefinition(
+    name="ids", products=(ProductShare(archetype="ev_battery"),), network="loop", seed=11, start="2026-01", warm_up=0,
+    scored=24, run_out=0, splits=splits,
+)
+found = hashlib.sha256(suite.digest.encode())
+for one in build_scenarios(build_layout(suite), suite.scenarios("test")):
+    found.update(one.id.encode() + one.recipe.to_json().encode() + one.paths.demand.tobytes())
+    found.update(repr(one.timeline.carbon_multiple.tolist()).encode())
+print(found.hexdigest())
+"""
+
+
+def test_ids_recipes_and_paths_are_the_same_in_every_process():
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", IDS],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(TREE)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "4242")
+    }
+    assert len(found) == 1 and len(found.pop().strip()) == 64
 
 
 def test_a_generator_keyed_by_batch_row_is_found(loop: Layout):
@@ -180,8 +231,9 @@ def check_all_causal(layout: Layout, generator: Generator, name: str) -> int:
 
 
 @pytest.mark.parametrize("name", LAWFUL)
-def test_what_an_event_changes_lies_after_its_announcement(loop: Layout, name: str):
-    moved = check_all_causal(loop, ProcessGenerator(loop), name)
+def test_what_an_event_changes_lies_after_its_announcement(name: str):
+    layout = layout_for(name)
+    moved = check_all_causal(layout, ProcessGenerator(layout), name)
     assert moved > 0 or name not in ("eu_delay", "eu_tariff", "eu_revised", "eu_turmoil"), "changes must show"
 
 
@@ -224,11 +276,12 @@ def check_bounds(scenario: Scenario) -> None:
         assert all(0.0 <= value <= one.kind.ceiling or value == one.neutral for value in steps), one.id
 
 
-def check_provenance(scenario: Scenario) -> None:
+def check_provenance(suite: SuiteDefinition, scenario: Scenario) -> None:
     rows = {row.row: row for row in law()}
-    told = provenance(scenario.recipe)
+    told = provenance(suite, scenario.recipe)
+    known = law_rows(suite.family(scenario.recipe.family).law)
     for one in scenario.instruments:
-        first = base_law()[one.id][0]
+        first = known[one.id][0]
         assert one.unit == first.unit and one.type == first.type, "a revision keeps type and unit"
         assert one.provenance["reference"] and one.provenance["source"] and one.provenance["confidence"]
         if len(one.revisions) > 1:
@@ -237,10 +290,11 @@ def check_provenance(scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize("name", LAWFUL)
-def test_numbers_keep_their_bounds_and_law_its_units_and_sources(loop: Layout, name: str):
-    for one in ProcessGenerator(loop).sample_batch(name, range(8)):
+def test_numbers_keep_their_bounds_and_law_its_units_and_sources(name: str):
+    layout = layout_for(name)
+    for one in ProcessGenerator(layout).sample_batch(name, range(8)):
         check_bounds(one)
-        check_provenance(one)
+        check_provenance(layout.suite, one)
         assert len(one.recipe.to_json().encode()) <= 1024
         revised = {target for event in one.recipe.events for target in event.targets}
         process = family(name).process

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("sim_core", "optimizers", "orchestrator")
-FOREIGN = ("mlflow", "pandas", "pyarrow", "pydantic", "ray", "rich", "torch", "typer", "yaml")
+FOREIGN = ("matplotlib", "mlflow", "pandas", "pyarrow", "pydantic", "ray", "rich", "torch", "typer", "yaml")
 
 # A finder that refuses is the same as sys.modules[name] = None, but for SciPy, which looks there for torch.
 WALK = f"""
@@ -70,6 +70,7 @@ def test_an_import_that_hides_from_the_linter_fails_the_walk(tmp_path: Path):
         ("orchestrator/records.py", "import ray", "Ray has named doors"),
         ("orchestrator/records.py", "import mlflow", "MLflow has one door"),
         ("orchestrator/records.py", "import yaml", "YAML has one door"),
+        ("orchestrator/scenarios_view.py", "import matplotlib", "Matplotlib has one door"),
         ("sim_core/engine/mutant.py", "import numba", "Numba has one door"),
         ("sim_core/bound/model.py", "import highspy", "HiGHS has one door"),
         ("orchestrator/plan.py", "import sim_core.kernel.jit", "The kernel is loaded where cells are simulated"),
@@ -87,7 +88,7 @@ def test_a_forbidden_import_breaks_its_contract(tmp_path: Path, where: str, line
 
 
 def test_the_command_starts_without_the_heavy_libraries():
-    heavy = ("highspy", "mlflow", "numba", "pyarrow", "ray", "torch")
+    heavy = ("highspy", "matplotlib", "mlflow", "numba", "pyarrow", "ray", "torch")
     program = f"import sys, orchestrator.cli; print(sorted(set(sys.modules) & set({heavy})))"
     done = python(ROOT, "-c", program)
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

@@ -51,7 +51,10 @@ def observation(
         duty[duty_in:, 0] = 0.16
     if barred is not None:
         legal[barred_in:, ROUTES.index(barred)] = False
-    return Observation(period=0, epoch=0, announced_duty=duty, announced_route_legal=legal)
+    collection = np.zeros((len(duty), duty.shape[-1]))
+    return Observation(
+        period=0, epoch=0, announced_duty=duty, announced_route_legal=legal, announced_collection=collection
+    )
 
 
 def decide(layout: Layout, *records: ControllerRecord, **view) -> Control:

@@ -177,6 +177,17 @@ def test_virgin_feed_keeps_to_the_lanes_shares():
     assert (near >= low - 1e-4).all() and (near <= high + 1e-4).all() and (low < high).all()
 
 
+def test_a_plan_is_made_where_no_month_is_as_usual():
+    """Who knows of outages in every month ahead has no month in which the lanes' shares hold."""
+    run, _ = simulation(layout_of())
+    now = run._situation()
+    terms = dict(terms_ahead(now, 0, "announced", 12))
+    terms["supplier_available"] = np.full_like(terms["supplier_available"], 0.5)
+    plan = plan_of(outlook_of(now, 0, terms, 12))
+    assert plan.flow("virgin").sum() > 0.0 and "first_source" not in plan.model.columns
+    assert not levers_of(plan)["second_source"]
+
+
 # ---- from plan to control
 
 FLOWS = {

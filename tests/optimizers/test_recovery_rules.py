@@ -35,7 +35,10 @@ def seen(layout: Layout) -> Observation:
     """A view without law, of one cell."""
     duty = np.zeros((4, len(layout.facts.materials), 1))
     legal = np.ones((4, len(layout.products.routes), 1), dtype=bool)
-    return Observation(period=0, epoch=0, announced_duty=duty, announced_route_legal=legal)
+    collection = np.zeros((len(duty), duty.shape[-1]))
+    return Observation(
+        period=0, epoch=0, announced_duty=duty, announced_route_legal=legal, announced_collection=collection
+    )
 
 
 def of(kind: str, **parameters: float) -> ControllerRecord:

@@ -31,7 +31,10 @@ def seen(layout: Layout) -> Observation:
         np.zeros((4, len(layout.facts.materials), 1)),
         np.ones((4, len(layout.products.routes), 1), dtype=bool),
     )
-    return Observation(period=0, epoch=0, announced_duty=duty, announced_route_legal=legal)
+    collection = np.zeros((len(duty), duty.shape[-1]))
+    return Observation(
+        period=0, epoch=0, announced_duty=duty, announced_route_legal=legal, announced_collection=collection
+    )
 
 
 def costs_of(file: str, *records: ControllerRecord) -> np.ndarray:

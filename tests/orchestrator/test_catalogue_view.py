@@ -27,7 +27,7 @@ SUP-COLL: SUP: separate bottle collection
   penalty    0.8 EUR/kg*
              per_unit_of_shortfall: a sum for each unit of a shortfall
   model      duty: a duty over a window, with a shortfall where it is missed
-             in no shipped family: bring it as your own
+             law in no shipped family: bring it as your own
   revised by no family
   how sure   high: value and date are established
              secondary_source: value and date read in a secondary source
@@ -79,7 +79,8 @@ def test_an_explanation_names_the_families_that_revise_and_marks_doubt():
     text = call("EUBAT-RC-CO").stdout
     revising = [one.name for one in FAMILIES if any("EUBAT-RC-CO" in rule.targets for rule in one.rules)]
     assert revising and all(name in text for name in revising)
-    assert "applies in every family with law" in text and "none_stated" in text
+    assert "law in eu_baseline ... " in text and "none_stated" in text
+    assert "once a scenario enacts it" in call("CF-TARIFF").stdout and "eu_turmoil (hazards)" in text
     assert "0.7 fraction?  adopted" in call("EUBAT-EFF-LI").stdout
     assert "announced 2019-02-20*" in call("CA-AB793").stdout
     assert "not expressed: history" in call("ETS-PRICE").stdout

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator import sweep
+from orchestrator import waves
 from orchestrator.journal import Journal
 from orchestrator.outcome import JOURNAL
 from sim_core.errors import InputError
@@ -200,7 +200,7 @@ def test_a_sweep_that_forgets_known_evaluations_fails_that_check(
 ) -> None:
     results = copy_of(killed["in the second search"], tmp_path)
     done = journalled(bench, results)
-    monkeypatch.setattr(sweep, "known_values", lambda _: {})
+    monkeypatch.setattr(waves, "known_values", lambda _: {})
     with pytest.raises(AssertionError, match="records were simulated again"):
         check_resumes(bench, finished.result, results, done)
 
@@ -210,14 +210,14 @@ def test_a_sweep_that_forgets_finished_searches_fails_that_check(
 ) -> None:
     results = copy_of(killed["in the second search"], tmp_path)
     done = journalled(bench, results)
-    search = sweep._Sweep.search
+    search = waves.Waves.search
 
     def forgetful(self: Any) -> None:
         with monkeypatch.context() as patch:
             patch.setattr(Journal, "generations", lambda *_: [])
             search(self)
 
-    monkeypatch.setattr(sweep._Sweep, "search", forgetful)
+    monkeypatch.setattr(waves.Waves, "search", forgetful)
     with pytest.raises(AssertionError, match="records were simulated again"):
         check_resumes(bench, finished.result, results, done)
 

@@ -19,7 +19,8 @@ from sim_core.engine.lanes import Lanes
 from sim_core.engine.layout import Layout, build_layout
 from sim_core.engine.rollout import LANE_WIDTH, Simulation
 from sim_core.exogenous import Process
-from sim_core.generate.families import FAMILY_NAMES
+from sim_core.generate.families import FAMILIES
+from sim_core.generate.family import BASE_LAW
 from sim_core.network import (
     FIELD_KINDS,
     IMMEDIATE,
@@ -312,7 +313,7 @@ class Case:
 def case(size: Size, **changes: Any) -> Case:
     draw = np.random.default_rng(size.seed)
     suite = replace(suite_of(size, draw), **changes)
-    families = draw.choice(FAMILY_NAMES, size=2)
+    families = draw.choice([one.name for one in FAMILIES if set(one.law) <= set(BASE_LAW)], size=2)
     return Case(build_layout(suite), (f"{families[0]}/0", f"{families[1]}/1"))
 
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from sim_core.errors import ModelError
-from sim_core.generate import recipe as recipe_module
 from sim_core.generate import revision_process
 from sim_core.generate.families import FAMILIES, family
+from sim_core.generate.family import BASE_LAW, PROPOSED
 from sim_core.generate.hazards import STAGES, hazards_of
-from sim_core.generate.recipe import Recipe, base_law, draw_recipe, draw_recipes, instruments
+from sim_core.generate.recipe import Recipe, draw_recipe, draw_recipes, instruments, law_of, law_rows
 from sim_core.generate.revision_process import MOST_EVENTS, MOST_INSTRUMENTS, Frame, RevisionProcess, draw_events
 from sim_core.policy.kinds import TYPES
 from sim_core.policy.revisions import KINDS, revise
@@ -25,7 +25,11 @@ CONTENT = ("EUBAT-RC-CO", "EUBAT-RC-LI", "EUBAT-RC-NI")
 
 
 def frames() -> dict[str, Frame]:
-    return recipe_module._frames()
+    span = family("eu_revised").process.span
+    return {
+        key: revision_process.frame_of(one, proposed=key in PROPOSED, span=span)
+        for key, one in law_of(family("eu_revised")).items()
+    }
 
 
 def alone(instrument: str, intensity: float) -> RevisionProcess:
@@ -35,7 +39,7 @@ def alone(instrument: str, intensity: float) -> RevisionProcess:
 @pytest.mark.parametrize("name", PROCESSES)
 def test_recipes_are_small_and_revise_few_instruments_of_their_family(name: str):
     process = family(name).process
-    assert process is not None and set(process.instruments) <= set(base_law())
+    assert process is not None and set(process.instruments) <= set(family(name).law)
     for one in draw_recipes(SUITE, name, range(600)):
         revised = {target for event in one.events for target in event.targets}
         assert len(one.to_json().encode()) <= 1024
@@ -61,7 +65,7 @@ def test_a_revision_is_adopted_before_what_it_changes_and_the_next_one_is_announ
                 phase = event.kind == "amend" and event.announced == own[0].announced
                 assert phase or day(event.announced) > adopted, "one bill at a time"
                 adopted = day(event.adopted)
-        for law in instruments(one):
+        for law in instruments(SUITE, one):
             drawn = [event for event in one.events if law.id in event.targets]
             dates = [(revision.announced, revision.adopted) for revision in law.revisions[1:]]
             assert dates == [(day(event.announced), day(event.adopted)) for event in drawn], "no date is moved"
@@ -89,14 +93,13 @@ def test_a_process_that_forgets_its_rates_is_found(monkeypatch):
     monkeypatch.setattr(
         revision_process, "_stages", lambda *args: tuple((a, 1.3 * rate, b, c) for a, rate, b, c in stages(*args))
     )
-    monkeypatch.setattr(recipe_module, "_frames", recipe_module._frames.__wrapped__)
     with pytest.raises(AssertionError):
         check_rate("EUBAT-RC-CO", "pending", 0.3, expected=0.192)
 
 
 def test_kinds_are_drawn_in_proportion_to_their_rates():
     events = draw_events(alone("EUBAT-RC-CO", 0.4), frames(), 3, NUMBERS)
-    entry = day(base_law()["EUBAT-RC-CO"][0].applies_on)
+    entry = day(law_rows(BASE_LAW)["EUBAT-RC-CO"][0].applies_on)
     found = Counter(each[0].kind for each in events if each and day(each[0].announced) < entry)
     pending = {one.kind: one.rate for one in hazards_of("recycled_content_mandate", "duty", scales=True)["pending"]}
     assert set(found) == set(pending)
@@ -150,9 +153,9 @@ def test_tariffs_come_with_days_of_notice_and_duties_with_months():
 
 def test_what_is_proposed_with_steps_is_phased_in():
     law = next(
-        one for one in instruments(Recipe(family="eu_delay", index=0, seed=7, events=())) if one.id == CONTENT[0]
+        one for one in instruments(SUITE, Recipe(family="eu_delay", index=0, seed=7, events=())) if one.id == CONTENT[0]
     )
-    frame = revision_process.frame_of(law, proposed=True)
+    frame = revision_process.frame_of(law, proposed=True, span=(day("2026-01-01"), day("2050-12-31")))
     events = draw_events(alone(law.id, 20.0), {law.id: frame}, 3, NUMBERS[:50])
     first, second = (law.revisions[0].steps[i] for i in (0, 1))
     lasting = [each for each in events if not each[0].ends]
@@ -171,7 +174,7 @@ def test_repealed_law_is_not_revised_again():
         one for one in draw_recipes(SUITE, "eu_turmoil", range(200)) if any(e.kind == "repeal" for e in one.events)
     )
     gone = next(e for e in repealed.events if e.kind == "repeal")
-    law = next(one for one in instruments(repealed) if one.id == gone.targets[0])
+    law = next(one for one in instruments(SUITE, repealed) if one.id == gone.targets[0])
     assert realised(law)[-1] == (day(gone.adopted), law.neutral)
 
 

@@ -71,7 +71,8 @@ def law_differs(one: PolicyTimeline, other: PolicyTimeline, until: int) -> list[
 
 
 @pytest.mark.parametrize("name", FAMILY_NAMES)
-def test_a_stored_recipe_gives_the_same_scenario(layout: Layout, name: str):
+def test_a_stored_recipe_gives_the_same_scenario(name: str):
+    layout = layout_of(splits={"test": SplitDefinition(families=(name,), scenarios=1)})
     scenario = build_scenario(layout, f"{name}/3")
     again = from_recipe(layout, Recipe.from_json(scenario.recipe.to_json()))
     assert again.recipe == scenario.recipe and again.instruments == scenario.instruments

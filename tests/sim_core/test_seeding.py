@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim_core import seeding
-from sim_core.generate import paths
+from sim_core.generate import paths, recipe
 from sim_core.seeding import canonical_json, content_id, normal, philox_4x32, scenario_number, uniform
 
 # Known-answer vectors of Random123 (Salmon and others, SC 2011), file kat_vectors: philox4x32, 10 rounds.
@@ -108,7 +108,7 @@ def test_a_key_by_block_row_is_found(small, monkeypatch):
     def keyed_by_row(layout, ids):
         found = []
         for row, one in enumerate(ids):
-            monkeypatch.setattr(paths, "scenario_number", lambda family, index, row=row: scenario_number(family, row))
+            monkeypatch.setattr(recipe, "scenario_number", lambda family, index, row=row: scenario_number(family, row))
             found += build_block(layout, [one])
         return found
 

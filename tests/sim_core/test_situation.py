@@ -51,6 +51,7 @@ def test_a_controller_cannot_change_the_state(what: str):
     with pytest.raises((ValueError, AttributeError), match=r"read-only|no attribute"):
         run._controller.decide(Observation(period=0, epoch=0, announced_duty=np.zeros((1, 0, 8)),
                                            announced_route_legal=np.zeros((1, 0, 8), dtype=bool),
+                                           announced_collection=np.zeros((1, 8)),
                                            situation=run._situation()))  # fmt: skip
 
 
@@ -98,6 +99,7 @@ def test_an_observation_of_some_cells_goes_with_its_situation():
         epoch=3,
         announced_duty=np.arange(8.0).reshape(1, 1, 8),
         announced_route_legal=np.ones((1, 1, 8), dtype=bool),
+        announced_collection=np.zeros((1, 8)),
         situation=run._situation(),
     ).of([4, 6])
     assert seen.announced_duty.ravel().tolist() == [4.0, 6.0] and seen.period == seen.epoch == 3
@@ -110,6 +112,7 @@ def test_without_a_state_the_remedy_is_named():
         epoch=0,
         announced_duty=np.zeros((1, 0, 1)),
         announced_route_legal=np.ones((1, 0, 1), dtype=bool),
+        announced_collection=np.zeros((1, 1)),
     )
     with pytest.raises(ModelError, match=r"controller mpc plans from the state.*`engine: numpy`"):
         situation_of(blind, "mpc")

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sim_core import suite as suite_module
 from sim_core.errors import ModelError
 from sim_core.generate import families
-from sim_core.generate import paths as paths_module
 from sim_core.generate import world as worlds
 from sim_core.generate.paths import Paths, draw_many
 from sim_core.generate.recipe import Recipe, draw_recipe, draw_recipes
@@ -15,12 +15,13 @@ from sim_core.generate.world import NEUTRAL, World
 from sim_core.seeding import scenario_number, uniforms
 from tests.sim_core.test_paths import BATTERY, SUITE, chain
 
+_WORLDLY = ("delay", "mixed_markets", "mixed_crises", "turmoil")  # families of a product with a world of their own
 COUNT = 150
 
 
 def in_world(monkeypatch: pytest.MonkeyPatch, world: World, count: int = 1, *, shocks: bool = True, **network) -> list:
     """Paths of the family eu_baseline as if it named this world."""
-    monkeypatch.setattr(paths_module, "family", lambda name: replace(families.family(name), world=world))
+    monkeypatch.setattr(suite_module, "family", lambda name: replace(families.family(name), world=world))
     recipes = [Recipe(family="eu_baseline", index=i, seed=SUITE.seed, events=()) for i in range(count)]
     return draw_many(SUITE, recipes, (BATTERY,), chain(**network), shocks=shocks)
 
@@ -53,7 +54,8 @@ def test_a_world_moves_what_it_names_and_nothing_else(monkeypatch: pytest.Monkey
 
 def test_families_without_a_world_are_neutral():
     worldly = {one.name for one in families.FAMILIES if one.world != NEUTRAL}
-    assert worldly == {"eu_markets", "eu_crises", "eu_turmoil"}
+    of_products = {f"{one}_{name}" for one in ("ev", "phone", "pv") for name in _WORLDLY}
+    assert worldly == {"eu_markets", "eu_crises", "eu_turmoil", *of_products}
 
 
 def test_the_carbon_price_spends_its_time_in_regimes_as_its_switches_say(monkeypatch: pytest.MonkeyPatch):
