@@ -44,6 +44,7 @@ from orchestrator.work import Cell
 from sim_core.control import ControllerRecord
 from sim_core.errors import InfrastructureError, InputError
 from sim_core.generate.coverage import coverage
+from sim_core.generate.leaks import LEAST_RATIO, check_leaks
 from sim_core.generate.recipe import Recipe, instruments, recipes_of
 from sim_core.generate.tiers import felt, horizon, notices, pressure, tier_of
 from sim_core.suite import SPLITS, SuiteDefinition
@@ -54,6 +55,7 @@ LEAST_CONTROLLERS = 10
 # metric: unit, target, which way is better
 METRICS: Mapping[str, tuple[str, float | None, str]] = {
     "pair_coverage": ("share", 0.95, "higher"),
+    "leak_ratio": ("ratio", LEAST_RATIO, "higher"),
     "kendall_tau_halves": ("tau-b", 0.9, "higher"),
     "kendall_tau_halves_p05": ("tau-b", None, "higher"),
     "flip_share": ("share", 0.10, "higher"),
@@ -76,9 +78,9 @@ class Size:
     family on which the foresight ladder and the bound are computed, a minute or less each.
     """
 
-    scenarios: int = 512
+    scenarios: int = 0
     replicated: int = 96
-    replications: int = 8
+    replications: int = 64
     ladder: int = 3
 
 
@@ -229,11 +231,11 @@ class _Found:
         hard = difficulty(self.costs, self.reference)
         pressing = self._pressures()
         families = self._families(steps)
-        covered = self._coverage()
         rooms = [row["ladder_headroom"] for row in families if row["ladder_headroom"] is not None]
         below = [row["headroom"] for row in families if row["headroom"] is not None]
         metrics = {
-            "pair_coverage": covered,
+            "pair_coverage": self._coverage(),
+            "leak_ratio": self._leak_ratio(),
             "kendall_tau_halves": float(np.nanmean(taus)),
             "kendall_tau_halves_p05": float(np.nanquantile(taus, 0.05)),
             "flip_share": flipped.share if flipped.judged else None,
@@ -300,6 +302,12 @@ class _Found:
         every = (one for split in SPLITS for one in self.suite.scenarios(split))
         noticed = self._noticed(list(islice(every, COVERED_IN)))
         return coverage(self.suite.listed_families, (felt(one, known) for one, known in noticed)).share
+
+    def _leak_ratio(self) -> float | None:
+        """Return how near validation and test come to train; None without scenarios of train to compare with."""
+        if len(self.suite.scenarios("train")) < 2:
+            return None
+        return min((0.0 if one.same else one.near for one in check_leaks(self.suite).splits), default=None)
 
     def _pressures(self) -> NDArray[np.float64]:
         return np.array([pressure(one, known) for one, known in self._noticed(self.costs.scenarios)])

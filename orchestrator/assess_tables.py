@@ -10,6 +10,7 @@ from orchestrator.entry_checks import VIEWS
 
 _MEANING = {
     "pair_coverage": "admissible pairs of instruments revised together",
+    "leak_ratio": "nearest 5 % of unseen scenarios to train, over train's own",
     "kendall_tau_halves": "agreement of rankings between disjoint halves, mean",
     "kendall_tau_halves_p05": "the same, 5th percentile of halvings",
     "flip_share": "scenarios that flip the top two, intervals excluding 0",

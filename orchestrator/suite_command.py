@@ -26,9 +26,9 @@ def assess(
         Path | None, typer.Option("--results", metavar="DIR", file_okay=False, help="default: ./results/<suite>")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="last line of stdout: one JSON object")] = False,
-    scenarios: Annotated[int, typer.Option(min=0, help="assessed test scenarios; 0: all")] = 512,
+    scenarios: Annotated[int, typer.Option(min=0, help="assessed test scenarios, the first ones; 0: all")] = 0,
     replicated: Annotated[int, typer.Option(min=0, help="scenarios whose top two are run on replications")] = 96,
-    replications: Annotated[int, typer.Option(min=1, max=1000, help="replications of each; 1: no flips")] = 8,
+    replications: Annotated[int, typer.Option(min=1, max=1000, help="replications of each; 1: no flips")] = 64,
     ladder: Annotated[int, typer.Option(min=0, help="scenarios of each family under the foresight ladder")] = 3,
     workers: Annotated[int | None, typer.Option(min=1, help="worker processes; default: one a CPU")] = None,
     in_process: Annotated[bool, typer.Option("--in-process", help="no Ray: everything in this process")] = False,
