@@ -212,7 +212,7 @@ def blocks(cells: Sequence[Cell], workers: int, most: int) -> list[Block]:
 
 
 def instruments(suite: SuiteDefinition) -> list[dict[str, Any]]:
-    """Return the catalogue's instruments with provenance, and in how many of up to 64 test scenarios each binds."""
+    """Return the law of the suite's families with provenance, and in how many of up to 64 test scenarios each binds."""
     from sim_core.catalogue.law import weakest
     from sim_core.catalogue.law_words import CONFIDENCE, VERIFICATION
     from sim_core.engine.layout import build_layout
@@ -224,6 +224,7 @@ def instruments(suite: SuiteDefinition) -> list[dict[str, Any]]:
     layout = build_layout(suite)
     looked = suite.scenarios("test")[:64]
     own = user_instruments(suite)
+    listed = {key for one in suite.listed_families for key in one.law}
     counts: dict[str, int] = {}
     for recipe in recipes_of(suite, looked):
         law = (*of_recipe(suite, recipe), *own)
@@ -243,6 +244,7 @@ def instruments(suite: SuiteDefinition) -> list[dict[str, Any]]:
             "assumed": list(dict.fromkeys(column for row in rows for column in row.assumed)),
         }
         for name, rows in suite_law(suite).items()
+        if name in listed
     ]
     described += [
         {
@@ -250,14 +252,17 @@ def instruments(suite: SuiteDefinition) -> list[dict[str, Any]]:
             "name": one.name,
             "jurisdiction": suite.jurisdiction,
             "type": one.type,
-            "reference": "experiment file",
+            "reference": brought_by,
             "basis": "own",
-            "source": "experiment file",
+            "source": brought_by,
             "verification": "own",
             "confidence": "own",
             "assumed": [],
         }
-        for one in own
+        for one, brought_by in (
+            *((one, f"timeline {family.name}") for family in suite.listed_families for one in family.own),
+            *((one, "experiment file") for one in own),
+        )
     ]
     for row in described:
         row["binds"] = counts.get(row["id"], 0) > 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.plan import instruments as described
 from orchestrator.spec import load
 from sim_core.engine.layout import build_layout
 from sim_core.generate.coverage import revised_pairs
@@ -133,3 +134,10 @@ def test_a_price_stands_for_every_duty(name: str):
     law = {key for one in of.listed_families for key in one.law}
     owed = {one.id: one.phi for one in build_layout(of).obligations if one.id in law}
     assert owed and min(owed.values()) > 0.0
+
+
+@shipped
+def test_a_plan_shows_the_law_of_the_suite_and_no_other(name: str):
+    of = suite(name)
+    shown = [row["id"] for row in described(of)]
+    assert set(shown) == {key for one in of.listed_families for key in one.law} and len(set(shown)) == len(shown)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.plan import instruments
 from orchestrator.spec import load
 from orchestrator.timeline_reader import read_timeline
 from sim_core.errors import SpecError
@@ -103,6 +104,9 @@ def test_an_experiment_names_its_timelines(tmp_path: Path):
     spec = load(written(tmp_path, "experiment.yaml", text))
     suite = spec.to_suite()
     assert "my_law" in suite.splits["test"].families and suite.family("my_law").own
+    told = {row["id"]: row for row in instruments(suite)}
+    assert told["MY-RC-CO"]["source"] == "timeline my_law" and told["MY-TARIFF"]["binds"]
+    assert "EUBAT-RC-CO" in told, "the law of the families beside it"
     assert load(written(tmp_path, "resolved.yaml", spec.to_yaml())) == spec, "the resolved file stands alone"
 
 
