@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator import assess as assess_module
 from orchestrator.assess import METRICS, Assessment, Size, assess
+from orchestrator.assessment import Costs
 from orchestrator.backend import RunSettings
 from orchestrator.progress import PlainProgress
 from orchestrator.score import OBJECTIVE
@@ -18,6 +19,7 @@ from orchestrator.shard import Shard
 from sim_core.engine.layout import build_layout
 from sim_core.errors import InputError
 from sim_core.scenario import build_scenario
+from sim_core.suite import SuiteDefinition
 
 SMALL = Size(scenarios=4, replicated=2, replications=2, ladder=1)
 
@@ -121,3 +123,19 @@ def test_costs_are_the_objective_of_the_journal(bench: Any, once: tuple[Path, As
     board = {row.name: row.cost for row in finished.result.leaderboard.rows}
     assert list(found.ranking) == sorted(board, key=lambda name: board[name])
     assert OBJECTIVE == "objective"
+
+
+def test_coverage_and_leaks_are_those_of_the_whole_suite_however_few_scenarios_are_run(bench: Any):
+    revised = {"families": ["eu_revised"], "scenarios": 600}
+    splits = {**bench.tree()["suite"]["splits"], "test": revised}
+    plan = bench.plan(bench.tree(splits=splits))
+    few = assess_module._sized(plan, SMALL)
+    nobody = Costs(controllers=(), scenarios=(), families=(), values=np.zeros((0, 0)))
+
+    def covered(suite: SuiteDefinition) -> float:
+        found = assess_module._Found(plan=few, suite=suite, costs=nobody, reference="reference", rows={})
+        share = found._coverage()
+        assert share is not None and found._leak_ratio() is not None
+        return share
+
+    assert covered(plan.suite) > 2 * covered(few.suite), "four scenarios can't cover what six hundred do"
