@@ -3,12 +3,17 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow bench-model bench-kernel bench-peers bench-bound bench-scenarios lint typecheck format lock clean
+.PHONY: help setup demo test test-slow bench-model bench-kernel bench-peers bench-bound bench-scenarios bench-search tune-search lint typecheck format lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # For machines whose package index has no CPU build of PyTorch: TORCH_ARGS="--index-url <an index of CPU builds>".
 TORCH_ARGS ?=
 PYTEST_ARGS ?=
+# Of tune-search.
+METHOD ?= quantum_inspired
+TUNE_ARGS ?=
+# Of bench-search: --quick, --methods, --problems, --seeds, --budget, --slow-peers, --more-problems, --processes.
+SEARCH_ARGS ?=
 
 BIN := .venv/bin
 STAMP := .venv/.stamp
@@ -63,6 +68,12 @@ bench-bound: $(STAMP)  ## what no control can beat: is it so, how tight, how lon
 
 bench-scenarios: $(STAMP)  ## recipes and paths a second, bytes, memory; writes build/bench/scenarios.json
 	@$(BIN)/python -m benchmarks.bench_scenarios
+
+bench-search: $(STAMP)  ## search methods and peers at equal evaluations, optima known; writes build/bench/search.json
+	@$(BIN)/python -m benchmarks.bench_search $(SEARCH_ARGS)
+
+tune-search: $(STAMP)  ## tune the settings of a search method: make tune-search METHOD=evolution
+	@$(BIN)/python -m benchmarks.tune_search $(METHOD) $(TUNE_ARGS)
 
 lint: $(STAMP)  ## ruff and the import rules
 	@$(BIN)/ruff check .

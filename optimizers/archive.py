@@ -12,10 +12,14 @@ from optimizers.contract import Candidate, Evaluation, SearchSpace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Points:
-    """Points of one space, stacked. bits: bool (n, epochs, levers). values: float64 in [0, 1], (n, parameters)."""
+    """Points of one space, stacked. bits: bool (n, epochs, columns). values: float64 in [0, 1], (n, parameters).
+
+    origin: int (n,), where a method's proposals came from, in its own numbers, or None.
+    """
 
     bits: NDArray[np.bool_]
     values: NDArray[np.float64]
+    origin: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.bits)
@@ -29,7 +33,7 @@ class Points:
         values = self.values + 0.0  # turns -0.0 into 0.0: equal values must have equal keys
         self.bits.flags.writeable = False
         values.flags.writeable = False
-        return [Candidate(bits=bits, values=row) for bits, row in zip(self.bits, values, strict=True)]
+        return Candidate.rows(self.bits, values)
 
 
 def usable(evaluation: Evaluation) -> bool:
@@ -39,7 +43,7 @@ def usable(evaluation: Evaluation) -> bool:
 
 def stack(space: SearchSpace, candidates: Sequence[Candidate]) -> Points:
     """Return candidates as Points; an empty sequence gives arrays of length 0."""
-    bits = np.zeros((len(candidates), space.epochs, len(space.levers)), dtype=np.bool_)
+    bits = np.zeros((len(candidates), space.epochs, space.columns), dtype=np.bool_)
     values = np.zeros((len(candidates), len(space.parameters)))
     for row, candidate in enumerate(candidates):
         bits[row], values[row] = candidate.bits, candidate.values
@@ -51,7 +55,7 @@ class Archive:
 
     Order: least violation first (0 for a feasible candidate), then least value, then first told. Evaluations that
     aren't `usable` are left out. A candidate told again keeps the evaluation over more scenarios, and the later
-    one of equals.
+    one of equals. What is added is sorted in when the archive is next looked at.
     """
 
     def __init__(self, space: SearchSpace, capacity: int) -> None:
@@ -62,40 +66,71 @@ class Archive:
         self._n = np.zeros(0, dtype=np.int64)
         self._keys: list[str] = []
         self._told = 0
+        self._added: list[tuple[Evaluation, int]] = []
 
     def __len__(self) -> int:
+        self._sort_in()
         return len(self._keys)
 
     @property
     def points(self) -> Points:
         """The candidates, best first."""
+        self._sort_in()
         return self._points
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The candidates' values, in the order of `points`."""
+        self._sort_in()
+        return self._rank[:, 1]
+
+    @property
+    def violations(self) -> NDArray[np.float64]:
+        """The candidates' violations, in the order of `points`."""
+        self._sort_in()
+        return self._rank[:, 0]
 
     def add(self, evaluations: Sequence[Evaluation]) -> None:
         """Take in a generation, in candidate order."""
-        latest: dict[str, tuple[Evaluation, int]] = {}
         for evaluation in evaluations:
             self._told += 1
+            if usable(evaluation):
+                self._added.append((evaluation, self._told))
+        if len(self._added) > 4 * self._capacity:
+            self._sort_in()
+
+    def best(self, n: int) -> list[Candidate]:
+        """Return the first n candidates, or all where there are fewer."""
+        return self.points.take(np.arange(min(n, len(self)))).candidates()
+
+    def finalists(self, n: int) -> list[Candidate]:
+        """Return up to n candidates: least violation, then most scenarios, then least value, then first told."""
+        self._sort_in()
+        order = np.lexsort((self._rank[:, 2], self._rank[:, 1], -self._n, self._rank[:, 0]))
+        return self._points.take(order[:n]).candidates()
+
+    def drawn(self, rng: np.random.Generator, n: int, count: int) -> Points:
+        """Return n of the best `count`, each drawn uniformly, with repeats. Needs a candidate."""
+        return self.points.take(rng.integers(min(count, len(self)), size=n))
+
+    def winners(self, rng: np.random.Generator, n: int, count: int) -> Points:
+        """Return n of the best `count`, each the better of two drawn uniformly, with repeats. Needs a candidate."""
+        return self.points.take(np.min(rng.integers(min(count, len(self)), size=(2, n)), axis=0))
+
+    def _sort_in(self) -> None:
+        if not self._added:
+            return
+        latest: dict[str, tuple[Evaluation, int]] = {}
+        for evaluation, number in self._added:
             key = evaluation.candidate.key
             known = latest.get(key)
-            if usable(evaluation) and (known is None or evaluation.n >= known[0].n):
-                latest[key] = (evaluation, self._told)
+            if known is None or evaluation.n >= known[0].n:
+                latest[key] = (evaluation, number)
+        self._added = []
         held = {key: row for row, key in enumerate(self._keys)}
         fresh = {key: item for key, item in latest.items() if key not in held or item[0].n >= self._n[held[key]]}
         kept = np.array([row for key, row in held.items() if key not in fresh], dtype=np.int64)
         self._merge(kept, fresh)
-
-    def best(self, n: int) -> list[Candidate]:
-        """Return the first n candidates, or all where there are fewer."""
-        return self._points.take(np.arange(min(n, len(self)))).candidates()
-
-    def drawn(self, rng: np.random.Generator, n: int, count: int) -> Points:
-        """Return n of the best `count`, each drawn uniformly, with repeats. Needs a candidate."""
-        return self._points.take(rng.integers(min(count, len(self)), size=n))
-
-    def winners(self, rng: np.random.Generator, n: int, count: int) -> Points:
-        """Return n of the best `count`, each the better of two drawn uniformly, with repeats. Needs a candidate."""
-        return self._points.take(np.min(rng.integers(min(count, len(self)), size=(2, n)), axis=0))
 
     def _merge(self, kept: NDArray[np.int64], fresh: dict[str, tuple[Evaluation, int]]) -> None:
         told = [evaluation for evaluation, _ in fresh.values()]

@@ -1,6 +1,6 @@
 """A genetic algorithm with operators that know schedules, joined to differential evolution on the values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -48,8 +48,17 @@ class Evolution(Generational):
     changes one part or both.
     """
 
-    def __init__(self, space: SearchSpace, *, budget: int, width: int, seed: int) -> None:
-        super().__init__(space, budget=budget, width=width, seed=seed)
+    def __init__(
+        self,
+        space: SearchSpace,
+        budget: int,
+        width: int,
+        seed: int,
+        *,
+        settings: Mapping[str, float] | None = None,
+        reproducible: bool = True,
+    ) -> None:
+        super().__init__(space, budget, width, seed, settings=settings, reproducible=reproducible)
         self.parents = int(np.clip(budget // 400, 4, 40))
 
     def propose(self, n: int) -> Points:
@@ -59,7 +68,7 @@ class Evolution(Generational):
         parent = self.archive.winners(self.rng, n, self.parents)
         return either_or_both(self.rng, parent, self._children(parent), _BITS_ONLY, _VALUES_ONLY)
 
-    def learn(self, evaluations: Sequence[Evaluation]) -> None:
+    def learn(self, evaluations: Sequence[Evaluation], origins: NDArray[np.int64]) -> None:
         """Learn nothing beyond the archive, which holds the parents."""
 
     def _start(self, n: int) -> Points:

@@ -24,12 +24,12 @@ def uniform_bits(rng: Generator, space: SearchSpace, n: int) -> Bits:
     The number of bits on is so uniform from none to all, not close to a half in every candidate.
     """
     density = rng.random((n, 1, 1))
-    return rng.random((n, space.epochs, len(space.levers))) < density
+    return rng.random((n, space.epochs, space.columns)) < density
 
 
 def run_bits(rng: Generator, space: SearchSpace, n: int) -> Bits:
     """Return n schedules in which each lever keeps one state for all epochs but one window."""
-    levers = len(space.levers)
+    levers = space.columns
     inside = windows(rng, n * levers, space.epochs).reshape(n, levers, space.epochs).transpose(0, 2, 1)
     return inside ^ (rng.random((n, 1, levers)) < 0.5)
 
@@ -157,7 +157,8 @@ def jolt(rng: Generator, points: Points, rate: float) -> Points:
     """Return the points with each bit flipped, and each value moved by N(0, 0.05), with probability min(rate, 1)."""
     bits = points.bits ^ (rng.random(points.bits.shape) < rate)
     noise = 0.05 * rng.standard_normal(points.values.shape)
-    return Points(bits=bits, values=reflect(points.values + np.where(rng.random(noise.shape) < rate, noise, 0.0)))
+    moved = reflect(points.values + np.where(rng.random(noise.shape) < rate, noise, 0.0))
+    return Points(bits=bits, values=moved, origin=points.origin)
 
 
 def mixture(

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from optimizers.archive import Points
 from optimizers.contract import Evaluation
 from optimizers.generational import Generational
@@ -22,5 +25,5 @@ class RandomSearch(Generational):
             values[::2] = around(self.rng, self.space.start, len(values[::2]))
         return Points(bits=uniform_bits(self.rng, self.space, n), values=values)
 
-    def learn(self, evaluations: Sequence[Evaluation]) -> None:
+    def learn(self, evaluations: Sequence[Evaluation], origins: NDArray[np.int64]) -> None:
         """Learn nothing."""

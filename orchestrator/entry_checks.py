@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from optimizers import METHODS, get
 from orchestrator.faults import Objection, TreePath, list_at, near_miss, numbers_at, text_at, value_at, whole_at
 from orchestrator.network_reader import read_network
 from sim_core.network import TARGET_KINDS, Node
@@ -109,6 +110,45 @@ def _searches(tree: Any) -> Iterator[Objection]:
             if value is not None and limit is not None and value > limit > 0:
                 message = f"is more than the {limit} {what}"
                 yield Objection(path=(*path, field), message=message, hint=f"write at most {limit}")
+        yield from _settings(tree, path)
+        yield from _races(tree, path, available)
+
+
+def _settings(tree: Any, path: TreePath) -> Iterator[Objection]:
+    """Check the numbers that a search gives its method."""
+    given, method = value_at(tree, *path, "settings"), text_at(tree, *path, "method")
+    if not isinstance(given, Mapping) or not given or method not in METHODS:
+        return
+    known = get(method).SETTINGS
+    for name in given:
+        if name not in known:
+            hint = near_miss(str(name), known) if known else "remove it: the method has no settings"
+            message = f"is no setting of method {method}"
+            yield Objection(path=(*path, "settings", name), message=message, hint=hint, key=True)
+    for name, value in numbers_at(tree, *path, "settings").items():
+        domain = known[name].domain if name in known else None
+        if domain is not None and not domain.low <= value <= domain.high:
+            message = f"must be from {domain.low:g} to {domain.high:g}"
+            yield Objection(path=(*path, "settings", name), message=message)
+        elif domain is not None and domain.integer and value != round(value):
+            yield Objection(path=(*path, "settings", name), message="must be a whole number")
+
+
+def _races(tree: Any, path: TreePath, available: int | None) -> Iterator[Objection]:
+    """Check that a race has as many candidates as it is to have, and scenarios that its search never saw."""
+    evaluations, searched = whole_at(tree, *path, "evaluations"), whole_at(tree, *path, "scenarios")
+    candidates, finalists = whole_at(tree, *path, "race", "candidates"), whole_at(tree, *path, "finalists")
+    if candidates is not None and evaluations is not None and candidates > evaluations > 0:
+        message = f"is more than the {evaluations} evaluations"
+        yield Objection(path=(*path, "race", "candidates"), message=message, hint=f"write at most {evaluations}")
+    if candidates is not None and finalists is not None and finalists > candidates > 0:
+        message = f"is more than the {candidates} candidates of the race"
+        yield Objection(path=(*path, "finalists"), message=message, hint=f"write at most {candidates}")
+    raced = whole_at(tree, *path, "race", "scenarios")
+    if raced is not None and available is not None and searched is not None and raced > available - searched >= 0:
+        message = f"is more than the {available - searched} scenarios of the train split that the search leaves"
+        hint = f"write at most {available - searched}, or give the train split more"
+        yield Objection(path=(*path, "race", "scenarios"), message=message, hint=hint)
 
 
 def _missing_splits(tree: Any) -> Iterator[Objection]:

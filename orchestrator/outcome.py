@@ -1,6 +1,6 @@
 """Outcome: what the journal holds of a plan, finished or not. Reads only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,8 @@ from typing import Any
 from orchestrator.journal import Journal
 from orchestrator.leaderboard import Leaderboard, build_leaderboard
 from orchestrator.plan import Plan, instruments, make_plan
-from orchestrator.records import CellRow, Generation
+from orchestrator.races import Finals, Searched, ended, journalled, searched
+from orchestrator.records import CellRow
 from orchestrator.spec import ExperimentSpec, load
 from orchestrator.standings import EntryCells
 from orchestrator.work import BOUND, LINEAR, Cell
@@ -26,13 +27,15 @@ RANDOM = "random"  # the search method that the others are compared with
 class Outcome:
     """Everything that a finished sweep's outputs are made of, read from the journal.
 
-    keys: of all records that the plan rests on. searches: generations by Entry. entries: chosen controllers with
-    their test runs. bounds: of test scenarios. linear: runs without recovery on the test scenarios, if any are needed.
+    keys: of all records that the plan rests on. searches: generations of each search by Entry. finals: what came of
+    them. entries: chosen controllers with their test runs. bounds: of test scenarios. linear: runs without recovery on
+    the test scenarios, if any are needed.
     """
 
     plan: Plan
     keys: tuple[str, ...]
-    searches: Mapping[str, Sequence[Generation]]
+    searches: Mapping[str, Searched]
+    finals: Mapping[str, Finals]
     entries: tuple[EntryCells, ...]
     bounds: tuple[CellRow, ...]
     linear: tuple[CellRow, ...]
@@ -63,23 +66,25 @@ def read_outcome(plan: Plan, journal: Journal) -> Outcome:
     """Read a finished sweep from the journal. Raises InputError when the sweep has not finished."""
     keys: list[str] = []
     validation: list[str] = []
-    searches: dict[str, list[Generation]] = {}
+    searches: dict[str, Searched] = {}
+    raced: dict[str, Finals] = {}
     chosen = dict(plan.fixed)
     evaluations = 0
-    for name, job in plan.searches.items():
-        generations = journal.generations(job.search)
-        if not generations or not generations[-1].last:
+    for name, jobs in plan.searches.items():
+        searches[name] = searched(plan, name, journal)
+        if not ended(searches[name]):
             raise InputError(f"the search of entry {name!r} has not finished with this code: run the experiment")
-        searches[name] = generations
-        keys += [generation.key for generation in generations]
-        evaluations += sum(len(generation.values) for generation in generations) * len(job.scenarios)
-        choice_key = plan.choice_key(job, generations[-1].finalists)
-        choice = journal.choice(choice_key)
+        for job, generations in zip(jobs, searches[name], strict=True):
+            keys += [generation.key for generation in generations]
+            evaluations += sum(len(generation.values) for generation in generations) * len(job.scenarios)
+        raced[name] = journalled(plan, name, searches[name], journal)
+        choice_key = plan.choice_key(name, raced[name].finalists)
+        choice = journal.choice(choice_key) if raced[name].over else None
         if choice is None:
             raise InputError(f"entry {name!r} is not chosen yet: run the experiment again to resume it")
         chosen[name] = ControllerRecord.from_json(choice["controller"])
         keys.append(choice_key)
-        validation += [cell.key for cell in plan.choice_cells(generations[-1].finalists)]
+        validation += [*raced[name].run, *(cell.key for cell in plan.choice_cells(raced[name].finalists))]
     rows = _rows(journal, [cell for name in plan.entries for cell in plan.score_cells(chosen[name])], "test runs")
     bounds = _rows(journal, plan.bound_cells(), "bounds")
     pairs = _rows(journal, plan.wave_pair(chosen.values()), "runs beside their calm twins, or without recovery,")
@@ -101,6 +106,7 @@ def read_outcome(plan: Plan, journal: Journal) -> Outcome:
         plan=plan,
         keys=tuple(sorted(set(keys))),
         searches=searches,
+        finals=raced,
         entries=tuple(entries),
         bounds=tuple(bounds.values()),
         linear=linear or _linear(entries),
@@ -162,8 +168,8 @@ def _cpu_seconds(outcome: Outcome, journal: Journal) -> dict[str, float | None]:
     for entry in outcome.entries:
         names = {entry.controller.digest}
         if entry.name in outcome.searches:
-            names.add(outcome.plan.searches[entry.name].search)
-            names |= {record.digest for record in outcome.searches[entry.name][-1].finalists}
+            names |= {job.search for job in outcome.plan.searches[entry.name]}
+            names |= {record.digest for record in outcome.finals[entry.name].elites}
         known = [noted[name] for name in sorted(names) if name in noted]
         result[entry.name] = sum(known) if known else None
     return result
@@ -181,7 +187,7 @@ def describe(spec: ExperimentSpec, results: Path) -> dict[str, Any]:
     return {
         "experiment": spec.name,
         "suite": plan.suite.name,
-        "digest": content_id(plan.code, plan.suite_digest, {name: job.search for name, job in plan.searches.items()}),
+        "digest": content_id(plan.code, plan.suite_digest, _searches(plan)),
         "waves": waves,
         "instruments": instruments(plan.suite),
     }
@@ -192,39 +198,81 @@ def _open(results: Path) -> Journal | None:
     return Journal(path, read_only=True) if path.exists() else None
 
 
-def _waves(plan: Plan, journal: Journal | None) -> list[dict[str, Any]]:
-    search_cells = search_done = choose_cells = choose_done = 0
-    chosen = dict(plan.fixed)
-    open_end = False
+def _searches(plan: Plan) -> dict[str, list[str]]:
+    return {name: [job.search for job in jobs] for name, jobs in plan.searches.items()}
 
-    def done(cells: Sequence[Cell]) -> int:
+
+@dataclass(slots=True, kw_only=True)
+class _Counts:
+    """Cells needed and done; `open_end` where later waves are not known yet."""
+
+    cells: dict[str, int]
+    done: dict[str, int]
+    open_end: bool = False
+
+    def add(self, wave: str, cells: int, done: int) -> None:
+        """Count more cells of a wave."""
+        self.cells[wave] = self.cells.get(wave, 0) + cells
+        self.done[wave] = self.done.get(wave, 0) + done
+
+
+def _waves(plan: Plan, journal: Journal | None) -> list[dict[str, Any]]:
+    counts = _Counts(cells={}, done={})
+    chosen = dict(plan.fixed)
+
+    def done(cells: Iterable[Cell]) -> int:
         return len(journal.cells(cell.key for cell in cells)) if journal else 0
 
-    for name, job in plan.searches.items():
-        generations = journal.generations(job.search) if journal else []
-        search_cells += job.budget * len(job.scenarios)
-        search_done += sum(len(generation.values) for generation in generations) * len(job.scenarios)
-        if not generations or not generations[-1].last:
-            choose_cells += job.finalists * len(plan.suite.scenarios("validation")) * (job.finalists > 1)
-            open_end = True
+    for name in plan.searches:
+        finalists = _count_search(plan, name, journal, counts)
+        if finalists is None:
+            counts.open_end = True
             continue
-        finalists = generations[-1].finalists
         cells = plan.choice_cells(finalists)
-        choose_cells += len(cells)
-        choose_done += done(cells)
-        choice = journal.choice(plan.choice_key(job, finalists)) if journal else None
+        counts.add("choose", len(cells), done(cells))
+        choice = journal.choice(plan.choice_key(name, finalists)) if journal else None
         if choice:
             chosen[name] = ControllerRecord.from_json(choice["controller"])
-    score_cells = len(plan.entries) * len(plan.suite.scenarios("test"))
     score_done = sum(done(plan.score_cells(controller)) for controller in chosen.values())
+    counts.add("score", len(plan.entries) * len(plan.suite.scenarios("test")), score_done)
     bounds, pairs = plan.bound_cells(), plan.wave_pair(chosen.values())
     scored = {cell.key for controller in chosen.values() for cell in plan.score_cells(controller)}
     own = [cell for cell in pairs if cell.key not in scored]  # the runs of an Entry without recovery are scored already
     unknown = (len(plan.entries) - len(chosen)) * len(plan.pair_cells(BOUND))
+    counts.add("bound", len(bounds), done(bounds))
+    counts.add("pair", len(own) + unknown, done(own))
+    upper = {"race": counts.open_end, "choose": counts.open_end, "score": counts.open_end, "pair": bool(unknown)}
+    names = ["search", *(["race"] if plan.races else []), "choose", "score", "bound", "pair"]
     return [
-        {"name": "search", "cells": search_cells, "done": search_done, "upper_bound": False},
-        {"name": "choose", "cells": choose_cells, "done": choose_done, "upper_bound": open_end},
-        {"name": "score", "cells": score_cells, "done": score_done, "upper_bound": open_end},
-        {"name": "bound", "cells": len(bounds), "done": done(bounds), "upper_bound": False},
-        {"name": "pair", "cells": len(own) + unknown, "done": done(own), "upper_bound": bool(unknown)},
+        {
+            "name": name,
+            "cells": counts.cells.get(name, 0),
+            "done": counts.done.get(name, 0),
+            "upper_bound": upper.get(name, False),
+        }
+        for name in names
     ]
+
+
+def _count_search(
+    plan: Plan, name: str, journal: Journal | None, counts: _Counts
+) -> tuple[ControllerRecord, ...] | None:
+    """Count an Entry's searches and its race. Return its finalists; None while they are not known."""
+    jobs, race = plan.searches[name], plan.races.get(name)
+    searches: Searched = searched(plan, name, journal) if journal else tuple(() for _ in jobs)
+    for job, generations in zip(jobs, searches, strict=True):
+        told = sum(len(generation.values) for generation in generations)
+        over = bool(generations) and generations[-1].last  # before its budget where CPU seconds ran out
+        counts.add("search", (told if over else job.budget) * len(job.scenarios), told * len(job.scenarios))
+    if journal is not None and ended(searches):
+        found = journalled(plan, name, searches, journal)
+        open_cells = 0 if found.over or race is None else len(found.elites) * len(race.scenarios) - len(found.run)
+        counts.add("race", len(found.run) + open_cells, len(found.run))
+        if found.over:
+            return found.finalists
+    handed_over = sum(job.finalists for job in jobs)
+    if race is not None and not ended(searches):
+        counts.add("race", handed_over * len(race.scenarios), 0)
+    most = handed_over if race is None else min(race.finalists, handed_over)
+    counts.add("choose", most * len(plan.suite.scenarios("validation")) * (most > 1), 0)
+    return None

@@ -1,13 +1,14 @@
 """The plan of an experiment: which searches, choices and runs it needs, each under a key that never changes.
 
-Five waves: search (on training scenarios), choose (finalists on validation scenarios), score (once, on test
-scenarios), bound (the least cost of test scenarios, whatever the controller), pair (what shocks cost, and what no
-recovery would). What a wave holds follows from the records of those before; bounds need none.
+Six waves: search (on training scenarios), race (elites of searches on fresh ones, where an Entry asks for it), choose
+(finalists on validation scenarios), score (once, on test scenarios), bound (the least cost of test scenarios, whatever
+the controller), pair (what shocks cost, and what no recovery would). What a wave holds follows from the records of
+those before; bounds need none.
 """
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from itertools import pairwise
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import optimizers
 import sim_core
 from optimizers.controllers import NEEDS_STATE, PLANS
+from orchestrator.racing import Race
 from orchestrator.records import CandidateValue, Generation
 from orchestrator.work import BOUND, LINEAR, Block, Cell, SearchJob
 from sim_core.control import ControllerRecord
@@ -26,7 +28,7 @@ from sim_core.seeding import content_id
 from sim_core.suite import SuiteDefinition
 
 if TYPE_CHECKING:
-    from orchestrator.spec import ExperimentSpec
+    from orchestrator.spec import Entry, ExperimentSpec
 
 # A block is about 2 s of work for a shard: enough that its way to an actor costs nothing, little to lose in a crash.
 _BLOCK_NODE_PERIODS = {"kernel": 10_000_000, "numpy": 1_000_000}
@@ -61,6 +63,7 @@ def digest_of_sources(sources: Sequence[Path], root: Path) -> str:
 class Plan:
     """What an experiment needs. searches: by Entry name; fixed: controllers of Entries without a search.
 
+    An Entry has one search for each of its repeats. races: of the Entries whose elites race.
     code: digest of all that computes a value, the engine included. engine: one of ENGINES. bounds, pairs: how many
     test scenarios carry a bound, and how many are run with and without their shocks.
     """
@@ -70,25 +73,43 @@ class Plan:
     code: str
     engine: str
     entries: tuple[str, ...]
-    searches: Mapping[str, SearchJob]
+    searches: Mapping[str, tuple[SearchJob, ...]]
     fixed: Mapping[str, ControllerRecord]
+    races: Mapping[str, Race] = field(default_factory=dict)
     bounds: int = 0
     pairs: int = 0
 
+    @property
+    def jobs(self) -> tuple[SearchJob, ...]:
+        """All searches of all Entries; Entries that search alike share one, which then stands here twice."""
+        return tuple(job for jobs in self.searches.values() for job in jobs)
+
     def cell(self, scenario: str, controller: ControllerRecord) -> Cell:
         """Return the cell of a scenario under a controller. Its key does not depend on Entry, wave, block or worker."""
-        key = content_id("cell", self.code, self.suite_digest, scenario, controller.digest, 0)
-        return Cell(key=key, scenario=scenario, controller=controller)
+        return self.cells((scenario,), controller)[0]
+
+    def cells(self, scenarios: Iterable[str], controller: ControllerRecord) -> list[Cell]:
+        """Return the cells of scenarios under a controller, whose digest is computed once: it is most of the work."""
+        digest = controller.digest
+        return [
+            Cell(
+                key=content_id("cell", self.code, self.suite_digest, scenario, digest, 0),
+                scenario=scenario,
+                controller=controller,
+            )
+            for scenario in scenarios
+        ]
 
     def choice_cells(self, finalists: Sequence[ControllerRecord]) -> list[Cell]:
         """Return the cells that choose between finalists: each on every validation scenario; none for a single one."""
         if len(finalists) < 2:
             return []
-        return [self.cell(scenario, record) for record in finalists for scenario in self.suite.scenarios("validation")]
+        scenarios = self.suite.scenarios("validation")
+        return [cell for record in finalists for cell in self.cells(scenarios, record)]
 
     def score_cells(self, controller: ControllerRecord) -> list[Cell]:
         """Return the cells that score a chosen controller: every test scenario, once."""
-        return [self.cell(scenario, controller) for scenario in self.suite.scenarios("test")]
+        return self.cells(self.suite.scenarios("test"), controller)
 
     def bound_cells(self) -> list[Cell]:
         """Return the cells that hold bounds: of the first test scenarios, so that families have them in turn."""
@@ -139,53 +160,50 @@ class Plan:
         if cell.controller.kind == BOUND.kind or cell.controller.kind in PLANS:
             return 1
         if cell.controller.kind in NEEDS_STATE:
-            return max(LANE_WIDTH, _BLOCK_NODE_PERIODS["numpy"] // self._node_periods)
+            return max(LANE_WIDTH, _BLOCK_NODE_PERIODS["numpy"] // self.node_periods)
         if cell.measure == "pair":  # two runs each, of the NumPy engine
-            return max(LANE_WIDTH, _BLOCK_NODE_PERIODS["numpy"] // (2 * self._node_periods))
+            return max(LANE_WIDTH, _BLOCK_NODE_PERIODS["numpy"] // (2 * self.node_periods))
         return self.block_cells
 
     @property
     def block_cells(self) -> int:
         """How many runs make a block at most."""
-        return min(_MOST_CELLS, max(_LEAST_CELLS, _BLOCK_NODE_PERIODS[self.engine] // self._node_periods))
+        return min(_MOST_CELLS, max(_LEAST_CELLS, _BLOCK_NODE_PERIODS[self.engine] // self.node_periods))
 
     @property
-    def _node_periods(self) -> int:
+    def node_periods(self) -> int:
+        """Nodes times periods of one run, for each product: what searches are compared by."""
         network = self.suite.network
         nodes = len(template_nodes(network) if isinstance(network, str) else network.nodes)
         return nodes * self.suite.periods * len(self.suite.products)
 
-    def choice_key(self, job: SearchJob, finalists: Sequence[ControllerRecord]) -> str:
-        """Return the journal key of the choice between a search's finalists."""
+    def choice_key(self, name: str, finalists: Sequence[ControllerRecord]) -> str:
+        """Return the journal key of the choice between the finalists of an Entry's searches."""
         digests = [record.digest for record in finalists]
-        return content_id("choice", job.search, digests, self.suite.scenarios("validation"))
+        searches = [job.search for job in self.searches[name]]
+        return content_id("choice", searches, digests, self.suite.scenarios("validation"))
 
 
 def make_plan(spec: "ExperimentSpec") -> Plan:
     """Return the plan of a checked experiment."""
     suite = spec.to_suite()
     suite_digest, code = suite.digest, content_id(code_digest(), spec.engine)
-    searches: dict[str, SearchJob] = {}
+    searches: dict[str, tuple[SearchJob, ...]] = {}
     fixed: dict[str, ControllerRecord] = {}
+    races: dict[str, Race] = {}
+    train = suite.scenarios("train")
     for entry in spec.entries:
         if entry.search is None:
             fixed[entry.name] = ControllerRecord(kind=entry.controller, parameters=dict(entry.parameters or {}))
             continue
         search = entry.search
-        scenarios = suite.scenarios("train")[: search.scenarios]
-        identity = (entry.controller, search.method, search.evaluations, search.width, search.seed, search.finalists)
-        searches[entry.name] = SearchJob(
-            search=content_id("search", code, suite_digest, identity, scenarios),
-            entry=entry.name,
-            controller=entry.controller,
-            method=search.method,
-            budget=search.evaluations,
-            width=search.width,
-            seed=search.seed,
-            scenarios=scenarios,
-            finalists=search.finalists,
-            actors=search.actors,
-        )
+        searches[entry.name] = _jobs(entry, (code, suite_digest), train[: search.scenarios])
+        if search.race is not None:
+            # The scenarios that the search saw would flatter what it found on them.
+            fresh = train[search.scenarios : search.scenarios + search.race.scenarios]
+            races[entry.name] = Race(
+                scenarios=fresh, first=search.race.first, p=search.race.p, finalists=search.finalists
+            )
     return Plan(
         suite=suite,
         suite_digest=suite_digest,
@@ -194,8 +212,37 @@ def make_plan(spec: "ExperimentSpec") -> Plan:
         entries=tuple(entry.name for entry in spec.entries),
         searches=searches,
         fixed=fixed,
+        races=races,
         bounds=spec.bound.scenarios,
         pairs=spec.pairs.scenarios,
+    )
+
+
+def _jobs(entry: "Entry", code: tuple[str, str], scenarios: tuple[str, ...]) -> tuple[SearchJob, ...]:
+    """Return an Entry's searches, one for each repeat, seeds in a row. code: digests of what their values rest on."""
+    search = entry.search
+    if search is None:
+        return ()
+    handed_over = search.finalists if search.race is None else search.race.candidates
+    settings = dict(sorted(search.settings.items()))
+    identity = (entry.controller, search.method, search.evaluations, search.width, handed_over)
+    more = (settings, search.cpu_seconds)
+    return tuple(
+        SearchJob(
+            search=content_id("search", *code, identity, seed, more, scenarios),
+            entry=entry.name,
+            controller=entry.controller,
+            method=search.method,
+            budget=search.evaluations,
+            width=search.width,
+            seed=seed,
+            scenarios=scenarios,
+            finalists=handed_over,
+            actors=search.actors,
+            settings=settings,
+            cpu_seconds=search.cpu_seconds,
+        )
+        for seed in range(search.seed, search.seed + search.repeats)
     )
 
 

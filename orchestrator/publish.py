@@ -1,12 +1,12 @@
 """Publish: writes report, cells and MLflow from a finished sweep's journal, each only when it would change."""
 
 import time
-from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.convergence import Convergence, convergence
 from orchestrator.leaderboard import Leaderboard
-from orchestrator.records import Generation
 from orchestrator.spec import ExperimentSpec
 from orchestrator.tracking_store import database_uri
 from sim_core.errors import InfrastructureError
@@ -79,18 +79,6 @@ def recipe_lines(suite: SuiteDefinition) -> str:
     return "\n".join(lines) + "\n"
 
 
-def convergence(generations: Sequence[Generation]) -> list[tuple[int, float]]:
-    """Return (evaluations, best mean J so far) after each generation that has found a value."""
-    points: list[tuple[int, float]] = []
-    count, best = 0, float("inf")
-    for generation in generations:
-        count += len(generation.values)
-        best = min([best, *(value.value for value in generation.values if value.value is not None)])
-        if best < float("inf"):
-            points.append((count, best))
-    return points
-
-
 def _write_cells(outcome: "Outcome", folder: Path) -> str:
     """Write the test runs of all Entries as one Parquet file; return its name."""
     from orchestrator.tables import table, write_part
@@ -123,7 +111,7 @@ def _write_report(spec: ExperimentSpec, outcome: "Outcome", board: Leaderboard, 
         reference=spec.reference,
         confidence=spec.statistics.confidence,
         against_random=against,
-        searches=[{"entry": name, "points": convergence(found)} for name, found in outcome.searches.items()],
+        searches=[_search(convergence(outcome.plan, name, found)) for name, found in outcome.searches.items()],
         suite=_facts(suite),
         instruments=instruments(suite),
         assumptions=_assumptions(suite),
@@ -134,6 +122,10 @@ def _write_report(spec: ExperimentSpec, outcome: "Outcome", board: Leaderboard, 
             "suite": outcome.plan.suite_digest,
         },
     )
+
+
+def _search(found: Convergence) -> dict[str, Any]:
+    return {**asdict(found), "points": list(zip(found.evaluations, found.median, strict=True))}
 
 
 def _facts(suite: SuiteDefinition) -> dict[str, Any]:

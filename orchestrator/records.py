@@ -38,7 +38,10 @@ class CellRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateValue:
-    """One search evaluation: the mean objective of a candidate over the search's n common scenarios."""
+    """One search evaluation: the mean objective of a candidate over the search's n common scenarios.
+
+    objectives: for a method that searches several, the means of cost (EUR), carbon (t CO2e) and circularity, negated.
+    """
 
     candidate: str  # Candidate.key
     value: float | None  # None when the evaluation failed
@@ -46,6 +49,19 @@ class CandidateValue:
     n: int
     violation: float
     message: str = ""
+    objectives: tuple[float, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the value as plain data, without objectives where there are none."""
+        body = asdict(self)
+        if not self.objectives:
+            del body["objectives"]
+        return body
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Self:
+        """Rebuild a value from plain data."""
+        return cls(**{**body, "objectives": tuple(body.get("objectives", ()))})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +95,7 @@ class Generation:
         return {
             "search": self.search,
             "index": self.index,
-            "values": [asdict(value) for value in self.values],
+            "values": [value.to_json() for value in self.values],
             "finalists": [record.to_json() for record in self.finalists],
         }
 
@@ -89,6 +105,6 @@ class Generation:
         return cls(
             search=body["search"],
             index=body["index"],
-            values=tuple(CandidateValue(**value) for value in body["values"]),
+            values=tuple(CandidateValue.from_json(value) for value in body["values"]),
             finalists=tuple(ControllerRecord.from_json(record) for record in body["finalists"]),
         )

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.report_charts import convergence_chart, interval_bars, stroke, verdict
+from orchestrator.report_charts import interval_bars, verdict
 from orchestrator.report_numbers import DASH, limits, money, number
 from orchestrator.report_score import rank_basis, score_facts
+from orchestrator.report_search import convergence_chart, search_rows
 from orchestrator.report_template import TEMPLATE
 
 # From which largest cost on a unit is used; differences are small parts of it, so billions begin late.
@@ -36,14 +37,14 @@ def write_report(
     """Write the report to `path`, whole or not at all. What is missing is said to be missing.
 
     leaderboard: `Leaderboard.to_json()`, with or without timings. against_random: {name, cost_diff, cost_diff_lo,
-    cost_diff_hi} per Entry. searches: {entry, points: [(evaluations, best J)]}. suite: label -> text or list.
+    cost_diff_hi} per Entry. searches: {entry, points: [(evaluations, best J)]}, and what
+    orchestrator.report_search shows beside. suite: label -> text or list.
     instruments: {name, jurisdiction, type, reference, source, confidence, verification, assumed: [column]}.
     assumptions: {parameter, value, range, unit, note}. assumption_shares: what ("cost", "carbon") -> share in [0, 1].
     reproduce: label -> text. Raises OSError when `path` can't be written.
     """
     entries = leaderboard["entries"]
     scale, unit = _scale(entries)
-    drawn = [search for search in searches if search["points"]]
     facts = {
         "title": title,
         "headline": _headline(entries, reference, scale, unit),
@@ -56,8 +57,8 @@ def write_report(
         "random_rows": _difference_rows(against_random, scale),
         **_families(entries, scale),
         "shortfall": _shortfall_rows(entries, scale),
-        "chart": convergence_chart(drawn, scale=scale, unit=unit),
-        "searches": [_search_key(number, search, scale) for number, search in enumerate(drawn)],
+        "chart": convergence_chart(searches, scale=scale, unit=unit),
+        "searches": search_rows(searches, scale),
         "facts": [(label, _plain(value)) for label, value in (suite or {}).items()],
         "instruments": [_law(row) for row in instruments],
         "doubtful": sum(1 for row in instruments if _marks(row)),
@@ -180,18 +181,6 @@ def _shortfall_rows(entries: Sequence[Mapping[str, Any]], scale: float) -> list[
         }
         for row in entries
     ]
-
-
-def _search_key(number: int, search: Mapping[str, Any], scale: float) -> dict[str, Any]:
-    colour, dash = stroke(number)
-    evaluations, best = search["points"][-1]
-    return {
-        "entry": search["entry"],
-        "colour": colour,
-        "dash": dash,
-        "best": money(best, scale),
-        "evaluations": f"{evaluations:,}",
-    }
 
 
 def _filled(row: Mapping[str, Any], names: str) -> dict[str, str]:

@@ -1,24 +1,14 @@
-"""The report's drawings, as inline SVG: an interval beside zero, a score between its anchors, best-so-far by
-evaluations.
+"""The drawings of the report's tables, as inline SVG: an interval beside zero, a score between its anchors.
 
 Every text that enters a drawing is escaped by `Markup.format`.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 _BAR_WIDTH, _BAR_HEIGHT, _BAR_MARGIN = 180, 22, 6
-_WIDTH, _HEIGHT = 720, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 16, 12, 40
-# Okabe and Ito's palette for all kinds of colour vision, without its yellow; dashes tell repeats apart.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-_GRID_LINE = Markup(
-    '<line class="grid" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/><text x="{3}" y="{4}" text-anchor="end">{5}</text>'
-)
-_DASHES = ("none", "7 3", "2 3")
 
 
 def verdict(lo: float | None, hi: float | None) -> str:
@@ -86,66 +76,3 @@ def _score_bar(row: Mapping[str, Any], place: Callable[[float], float]) -> Marku
         label=f"score {score:.3f}, limits {lo:.3f} to {hi:.3f}",
         zero=place(0.0), one=place(1.0), lo=place(lo), hi=place(hi), mid=place(score),
     )  # fmt: skip
-
-
-def convergence_chart(searches: Sequence[Mapping[str, Any]], *, scale: float, unit: str) -> Markup:
-    """Return best-so-far against evaluations for searches of {entry, points: [(evaluations, best)]}.
-
-    Costs are divided by `scale`, whose name is `unit`. Searches without a point are left out; none at all: "".
-    """
-    drawn = [search for search in searches if search["points"]]
-    if not drawn:
-        return Markup("")
-    x_ticks = _ticks(0.0, max(x for search in drawn for x, _ in search["points"]))
-    values = [y / scale for search in drawn for _, y in search["points"]]
-    y_ticks = _ticks(min(values), max(values))
-
-    def across(x: float) -> float:
-        return round(_LEFT + (x - x_ticks[0]) / (x_ticks[-1] - x_ticks[0]) * (_WIDTH - _LEFT - _RIGHT), 1)
-
-    def down(y: float) -> float:
-        return round(_TOP + (y_ticks[-1] - y) / (y_ticks[-1] - y_ticks[0]) * (_HEIGHT - _TOP - _BOTTOM), 1)
-
-    floor = _HEIGHT - _BOTTOM
-    grid = [(_LEFT, _WIDTH - _RIGHT, down(tick), _LEFT - 8, down(tick) + 4, f"{tick:,.6g}") for tick in y_ticks]
-    counts = [(across(tick), floor + 18, f"{tick:,.0f}") for tick in x_ticks]
-    parts = [
-        Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="best cost by evaluations">').format(
-            _WIDTH, _HEIGHT
-        ),
-        *(_GRID_LINE.format(*place) for place in grid),
-        *(Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(*place) for place in counts),
-        Markup('<text x="{}" y="{}" text-anchor="middle">evaluations</text><text x="0" y="{}">{}</text>').format(
-            (_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 4, _HEIGHT - 4, unit
-        ),
-    ]
-    for number, search in enumerate(drawn):
-        steps = _staircase([(across(x), down(y / scale)) for x, y in search["points"]])
-        parts.append(
-            Markup('<polyline points="{}" fill="none" stroke="{}" stroke-dasharray="{}" stroke-width="2"/>').format(
-                steps, *stroke(number)
-            )
-        )
-    return Markup("").join([*parts, Markup("</svg>")])
-
-
-def stroke(number: int) -> tuple[str, str]:
-    """Return the colour and the dash pattern of the search drawn as the `number`-th."""
-    return _COLOURS[number % len(_COLOURS)], _DASHES[number // len(_COLOURS) % len(_DASHES)]
-
-
-def _staircase(points: Sequence[tuple[float, float]]) -> str:
-    """Return a polyline that holds each value until the next: best-so-far changes in steps."""
-    corners = [points[0]]
-    for x, y in points[1:]:
-        corners += [(x, corners[-1][1]), (x, y)]
-    return " ".join(f"{x},{y}" for x, y in corners)
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Return about five round numbers whose first and last enclose [low, high]."""
-    span = (high - low) or abs(high) or 1.0
-    power = 10.0 ** math.floor(math.log10(span / 4))
-    step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= 5)
-    first, last = math.floor(low / step), math.ceil(high / step)
-    return [count * step for count in range(first, max(last, first + 1) + 1)]

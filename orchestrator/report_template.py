@@ -42,8 +42,7 @@ pre { background: #f4f7f8; padding: .75rem; overflow-x: auto; white-space: pre-w
 .chart { width: 100%; max-width: 46rem; height: auto; font-size: 12px; }
 .chart .grid { stroke: #e6ecef; }
 .chart text { fill: #41525c; }
-.key { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .2rem 1.5rem; }
-.key svg { vertical-align: middle; margin-right: .4rem; }
+.key svg { vertical-align: middle; margin-right: .4rem; } .key .name { min-width: 15rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.25rem; }
 dt { color: #41525c; } dd { margin: 0; }
 @media (max-width: 40rem) { dl { grid-template-columns: 1fr; } dt { margin-top: .4rem; } }
@@ -172,16 +171,22 @@ in cost, carbon and circularity, and better in one.</p>
 
 <h2>Search</h2>
 {% if chart %}
-<p>Best mean J found so far on the training scenarios, by evaluations. It says how a search went, not how its choice
-does on the test scenarios.</p>
+<p>Best mean J found so far on the training scenarios: the median over an Entry's seeds, and a band between the limits
+of that median. It says how a search went, not how its choice does on the test scenarios.</p>
 {{ chart }}
-<ul class="key">
+<div class="scroll"><table class="key">
+<thead><tr><th class="t">Entry</th><th>Seeds</th><th>Best J, {{ unit }}</th><th>Limits of the median</th>
+<th>Their confidence</th><th>Evaluations</th><th>Node-periods</th><th>Ended by CPU limit</th></tr></thead>
+<tbody>
 {% for search in searches %}
-<li><svg width="28" height="10" aria-hidden="true"><line x1="0" x2="28" y1="5" y2="5" stroke="{{ search.colour }}"
- stroke-dasharray="{{ search.dash }}" stroke-width="2"/></svg>{{ search.entry }}: {{ search.best }} {{ unit }}
- after {{ search.evaluations }} evaluations</li>
+<tr><th class="t name"><svg width="28" height="10" aria-hidden="true"><line x1="0" x2="28" y1="5" y2="5"
+ stroke="{{ search.colour }}" stroke-dasharray="{{ search.dash }}" stroke-width="2"/></svg>{{ search.entry }}</th>
+<td>{{ search.seeds }}</td><td>{{ search.best }}</td><td>{{ search.limits }}</td><td>{{ search.coverage }}</td>
+<td>{{ search.evaluations }}</td><td>{{ search.node_periods }}</td><td>{{ search.early }}</td></tr>
 {% endfor %}
-</ul>
+</tbody></table></div>
+<p class="muted">Evaluations and node-periods are those of one seed's search. Limits hold for any distribution of
+searches; where an Entry has too few seeds for 95 %, they are the whole range, at the confidence that it has.</p>
 {% else %}<p class="empty">No search ran in this sweep, or none has finished a generation.</p>{% endif %}
 
 <h2>The suite</h2>

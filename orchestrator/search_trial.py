@@ -19,6 +19,8 @@ from sim_core.control import ControllerRecord
 from sim_core.engine.layout import build_layout
 from sim_core.suite import SuiteDefinition
 
+_OBJECTIVES = (("objective", 1.0), ("carbon", 1.0), ("circularity", -1.0))
+
 RunBlocks = Callable[[Sequence[Block]], list[pa.Table]]
 
 
@@ -33,10 +35,13 @@ class SearchTrial:
         self._known = known
         self._run = run
         space = search_space(self._layout, job.controller)
-        self._optimizer = get(job.method)(space, budget=job.budget, width=job.width, seed=job.seed)
+        self._optimizer = get(job.method)(
+            space, budget=job.budget, width=job.width, seed=job.seed, settings=job.settings
+        )
         self._first: Candidate | None = None
         self._index = 0
         self._done = 0
+        self._spent_s = job.spent_s
         self._simulating_s = 0.0
 
     def step(self) -> Generation:
@@ -51,17 +56,28 @@ class SearchTrial:
         values = [self._known.get(candidate.key) or fresh[candidate.key] for candidate in asked]
         self._optimizer.tell([_evaluation(candidate, value) for candidate, value in zip(asked, values, strict=True)])
         self._done += len(asked)
+        # Shards may be processes of their own: what they took comes with their tables.
+        cpu_s = asking_s + self._simulating_s + time.process_time() - began
         generation = Generation(
             search=self._job.search,
             index=self._index,
             values=tuple(values),
-            finalists=self._finalists() if self._done >= self._job.budget or not asked else (),
+            finalists=self._finalists() if self._ends(asked, missing, cpu_s) else (),
             simulated=len(missing) * len(self._job.scenarios),
-            # Shards may be processes of their own: what they took comes with their tables.
-            cpu_s=asking_s + self._simulating_s + time.process_time() - began,
+            cpu_s=cpu_s,
         )
         self._index += 1
         return generation
+
+    def _ends(self, asked: Sequence[Candidate], missing: Sequence[Candidate], cpu_s: float) -> bool:
+        """Tell whether a generation is the last: the budget is spent, or the CPU seconds are.
+
+        A generation that was looked up as a whole was not the last one when it was journalled, so that it doesn't end
+        the search now either: how slow this machine is decides only what no journal holds yet.
+        """
+        self._spent_s += cpu_s
+        late = self._job.cpu_seconds is not None and self._spent_s >= self._job.cpu_seconds
+        return self._done >= self._job.budget or not asked or (late and bool(missing))
 
     def _finalists(self) -> tuple[ControllerRecord, ...]:
         best = self._optimizer.finalists(self._job.finalists)
@@ -95,10 +111,11 @@ class SearchTrial:
             self._simulating_s += sum(seconds.values())
             for row in rows(plain):
                 found.setdefault(row.key.partition("/")[0], []).append(row)
-        return {candidate.key: _value(candidate.key, found[candidate.key]) for candidate in candidates}
+        several = self._optimizer.SEVERAL
+        return {one.key: _value(one.key, found[one.key], several=several) for one in candidates}
 
 
-def _value(key: str, cells: Sequence[CellRow]) -> CandidateValue:
+def _value(key: str, cells: Sequence[CellRow], *, several: bool) -> CandidateValue:
     failed = [cell.message for cell in cells if cell.status != "ok"]
     objective = np.array([cell.metrics.get("objective") for cell in cells], dtype=np.float64)
     if failed or not np.isfinite(objective).all():
@@ -108,8 +125,19 @@ def _value(key: str, cells: Sequence[CellRow]) -> CandidateValue:
         )
     error = float(objective.std(ddof=1) / np.sqrt(len(cells))) if len(cells) > 1 else None
     return CandidateValue(
-        candidate=key, value=float(objective.mean()), standard_error=error, n=len(cells), violation=0.0
+        candidate=key,
+        value=float(objective.mean()),
+        standard_error=error,
+        n=len(cells),
+        violation=0.0,
+        objectives=_objectives(cells) if several else (),
     )
+
+
+def _objectives(cells: Sequence[CellRow]) -> tuple[float, ...]:
+    """Return mean cost, carbon and circularity, the last one negated: all are minimised."""
+    means = (sign * float(np.mean([cell.metrics[name] or 0.0 for cell in cells])) for name, sign in _OBJECTIVES)
+    return tuple(means)
 
 
 def _evaluation(candidate: Candidate, value: CandidateValue) -> Evaluation:
@@ -121,4 +149,5 @@ def _evaluation(candidate: Candidate, value: CandidateValue) -> Evaluation:
         n=value.n,
         violation=value.violation,
         failed=failed,
+        objectives=value.objectives,
     )

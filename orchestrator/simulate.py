@@ -18,6 +18,7 @@ from orchestrator.journal import Journal
 from orchestrator.outcome import JOURNAL
 from orchestrator.plan import Plan, make_plan
 from orchestrator.progress import Progress
+from orchestrator.races import ended, journalled, searched
 from orchestrator.records import CellRow
 from orchestrator.statistics import Interval, mean_interval
 from orchestrator.waves import PARTS, Waves, make_folder
@@ -94,11 +95,10 @@ def controller_of(plan: Plan, name: str, journal: Journal) -> ControllerRecord:
         return plan.fixed[name]
     if name not in plan.searches:
         raise InputError(f"no entry is called {name!r}; the file has {list(plan.entries)}: name one with --entry")
-    job = plan.searches[name]
-    generations = journal.generations(job.search)
+    searches = searched(plan, name, journal)
     chosen = None
-    if generations and generations[-1].last:
-        chosen = journal.choice(plan.choice_key(job, generations[-1].finalists))
+    if ended(searches) and (found := journalled(plan, name, searches, journal)).over:
+        chosen = journal.choice(plan.choice_key(name, found.finalists))
     if chosen is None:
         raise InputError(
             f"entry {name!r} is searched for and has no controller yet: run the experiment first with "

@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from optimizers import METHODS
+from optimizers.contract import MOST_ASKED
 from orchestrator.entry_checks import CONTROLLERS
 from orchestrator.faults import dotted, list_at, near_miss, spec_error, text_at
 from orchestrator.network_reader import ReadNetwork, read_network
@@ -188,16 +189,29 @@ class Suite(_Part):
     vintage_periods: Annotated[int, Field(ge=1, le=120)] = 12
 
 
+class RacePart(_Part):
+    """How many of a search's best candidates race over how many fresh training scenarios, and how surely."""
+
+    candidates: Annotated[int, Field(ge=2, le=512)]
+    scenarios: Annotated[int, Field(ge=2, le=1_000_000)]
+    first: Annotated[int, Field(ge=2, le=1_000_000)] = 16
+    p: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+
+
 class Search(_Part):
     """How an Entry's controller is searched for, on training scenarios."""
 
     method: Annotated[str, _one_of("method", tuple(METHODS))]
     evaluations: Annotated[int, Field(ge=1, le=10_000_000)]
-    width: Annotated[int, Field(ge=1, le=65_536)]
+    width: Annotated[int, Field(ge=1, le=MOST_ASKED)]
     scenarios: Annotated[int, Field(ge=1, le=1_000_000)]
     finalists: Annotated[int, Field(ge=1, le=1024)]
     seed: Seed
     actors: Annotated[int, Field(ge=1, le=1024)] = 1
+    settings: dict[str, float] = Field(default_factory=dict)
+    repeats: Annotated[int, Field(ge=1, le=100)] = 1
+    cpu_seconds: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    race: RacePart | None = None
 
 
 class Entry(_Part):

@@ -31,7 +31,7 @@ from sim_core.suite import SuiteDefinition
 
 # How often a trial whose process died starts again; an error of the search itself is never tried again.
 _RESTARTS = 2
-_TUNE = {
+TUNE_VARIABLES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # Tune imports MLflow when it is given any callback
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -96,7 +96,7 @@ def run_searches(
         make_shard=make_shard or _shard,
     )
     delivery = _Delivery(jobs, on_generation)
-    with _quiet(), environment(_TUNE), tempfile.TemporaryDirectory(prefix="cb-tune-") as folder:
+    with quiet(), environment(TUNE_VARIABLES), tempfile.TemporaryDirectory(prefix="cb-tune-") as folder:
         tuner = tune.Tuner(
             SearchTrainable,
             param_space={
@@ -191,8 +191,10 @@ class SearchTrainable(tune.Trainable):
             self._pool = None
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._job = self._work.jobs[config["job"]["index"]]
-        self._seen: dict[str, CandidateValue] = ray.get(config["seen"]) if config["seen"] is not None else {}
+        self._seen: dict[str, CandidateValue]
+        self._seen, spent_s = ray.get(config["seen"]) if config["seen"] is not None else ({}, 0.0)
+        job = self._work.jobs[config["job"]["index"]]
+        self._job = replace(job, spent_s=job.spent_s + spent_s)
         self._trial: Trial | None = None
 
     def _start(self) -> Trial:
@@ -253,11 +255,11 @@ class _Delivery(tune.Callback):
         trial: Any,
         **info: Any,  # noqa: ARG002
     ) -> None:
-        """Give a search that starts again what it has told so far, so that nothing is simulated twice."""
+        """Give a search that starts again what it told so far and took for it, so that nothing is simulated twice."""
         search = self._jobs[trial.config["job"]["index"]].search
         told = self._delivered.get(search, {}).values()
         seen = {value.candidate: value for generation in told for value in generation.values}
-        trial.set_config({**trial.config, "seen": ray.put(seen)})
+        trial.set_config({**trial.config, "seen": ray.put((seen, sum(one.cpu_s for one in told)))})
 
     def _deliver(self, generation: Generation) -> None:
         delivered = self._delivered.setdefault(generation.search, {})
@@ -293,7 +295,7 @@ class _Delivery(tune.Callback):
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Tune's notices off stderr; what matters in them is raised."""
     logger = logging.getLogger("ray")
     level = logger.level

@@ -1,7 +1,7 @@
 """Waves: searches, chooses and simulates what the journal lacks; whoever repeats them resumes them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from orchestrator.journal import Journal
 from orchestrator.outcome import best_on_validation
 from orchestrator.plan import Plan, known_values
 from orchestrator.progress import Progress
+from orchestrator.races import Finals, searched
 from orchestrator.records import CandidateValue, CellRow, Generation
 from orchestrator.work import Block, Cell, SearchJob
 from sim_core.control import ControllerRecord
@@ -47,11 +48,12 @@ class Waves:
         known: dict[str, dict[str, CandidateValue]] = {}
         jobs: list[SearchJob] = []
         left = 0
-        for job in self.plan.searches.values():
+        noted: dict[str, float] = self.journal.get_note(self.plan.timings) or {}
+        for job in self.plan.jobs:
             generations = self.journal.generations(job.search)
             if (generations and generations[-1].last) or job.search in known:
                 continue
-            jobs.append(job)
+            jobs.append(replace(job, spent_s=noted.get(job.search, 0.0)))
             known[job.search] = known_values(generations)
             left += (job.budget - len(known[job.search])) * len(job.scenarios)
         if not jobs:
@@ -98,16 +100,28 @@ class Waves:
             noted[name] = noted.get(name, 0.0) + value
         self.journal.put_note(self.plan.timings, noted)
 
-    def choose(self) -> dict[str, ControllerRecord]:
-        """Return each Entry's controller: fixed, or the search's finalist with the lowest mean J on validation."""
-        finalists = {
-            name: self.journal.generations(job.search)[-1].finalists for name, job in self.plan.searches.items()
+    def race(self) -> dict[str, tuple[ControllerRecord, ...]]:
+        """Return the finalists of each Entry that searched, after its race where it has one.
+
+        The races of all Entries run a rung at a time, side by side.
+        """
+        entries = {
+            name: Finals(self.plan, name, searched(self.plan, name, self.journal)) for name in self.plan.searches
         }
+        while wanted := [cell for one in entries.values() for cell in one.wanted()]:
+            rows = self.finish("race", wanted)
+            for one in entries.values():
+                one.take(rows)
+        return {name: one.finalists for name, one in entries.items()}
+
+    def choose(self) -> dict[str, ControllerRecord]:
+        """Return each Entry's controller: fixed, or the finalist with the lowest mean J on validation."""
+        finalists = self.race()
         cells = [cell for records in finalists.values() for cell in self.plan.choice_cells(records)]
         rows = self.finish("choose", cells)
         chosen = dict(self.plan.fixed)
         for name, records in finalists.items():
-            key = self.plan.choice_key(self.plan.searches[name], records)
+            key = self.plan.choice_key(name, records)
             known = self.journal.choice(key)
             if known is None:
                 best, means = best_on_validation(self.plan, records, rows)

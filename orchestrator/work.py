@@ -1,6 +1,7 @@
 """The units of work that a plan hands to shards and searches."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from sim_core.control import ControllerRecord
@@ -54,7 +55,8 @@ class SearchJob:
     """One search of one Entry: a method, its space's controller kind, its budget, and its common training scenarios.
 
     width: candidates per generation. actors: shard actors that the trial holds (1: an in-process shard).
-    finalists: how many controllers go on to be judged on validation scenarios.
+    finalists: how many controllers it hands over, to a race or to be judged on validation scenarios. settings: of the
+    method. cpu_seconds: where it ends before its budget; spent_s: what of them earlier runs of it took.
     """
 
     search: str  # content id
@@ -67,3 +69,6 @@ class SearchJob:
     scenarios: tuple[str, ...]
     finalists: int
     actors: int = 1
+    settings: Mapping[str, float] = field(default_factory=dict)
+    cpu_seconds: float | None = None
+    spent_s: float = 0.0

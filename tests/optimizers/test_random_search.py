@@ -7,7 +7,8 @@ SPACE = SearchSpace(epochs=20, levers=("a", "b", "c", "d", "e"), parameters=("x"
 
 
 def test_density_of_bits_and_values_are_uniform():
-    asked = RandomSearch(SPACE, budget=2000, width=2000, seed=5).ask(2000)
+    search = RandomSearch(SPACE, budget=2000, width=250, seed=5)
+    asked = [one for _ in range(8) for one in search.ask(250)]
     density = np.array([one.bits.mean() for one in asked])
     for sample in (density, np.array([one.values[0] for one in asked])):
         share = np.histogram(sample, bins=4, range=(0.0, 1.0))[0] / len(asked)

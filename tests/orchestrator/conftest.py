@@ -94,12 +94,12 @@ class Bench:
         """Call the command line in this process."""
         return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
 
-    def child(self, code: str, *arguments: str | Path) -> "subprocess.Popen[str]":
-        """Start a Python process with `code`; it sees `arguments` as sys.argv[1:]."""
+    def child(self, code: str, *arguments: str | Path, warnings: str = "error") -> "subprocess.Popen[str]":
+        """Start a Python process with `code`; it sees `arguments` as sys.argv[1:]. Its own children warn alike."""
         return subprocess.Popen(
             [sys.executable, "-c", code, *map(str, arguments)],
             cwd=TREE,
-            env={**os.environ, "PYTHONPATH": str(TREE), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"},
+            env={**os.environ, "PYTHONPATH": str(TREE), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": warnings},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

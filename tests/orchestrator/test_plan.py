@@ -151,7 +151,7 @@ def test_what_defines_the_suite_is_in_the_key(bench: Any, field: str) -> None:
     }
     plan, changed = bench.plan(), bench.plan(bench.tree(**{field: other[field]}))
     assert changed.cell("eu_tighten/0", BASE).key != plan.cell("eu_tighten/0", BASE).key
-    assert not {job.search for job in changed.searches.values()} & {job.search for job in plan.searches.values()}
+    assert not {job.search for job in changed.jobs} & {job.search for job in plan.jobs}
 
 
 def test_a_larger_split_keeps_the_keys_of_what_is_done(bench: Any) -> None:
@@ -167,7 +167,7 @@ def search_id(bench: Any, **changes: Any) -> str:
     entry = tree["entries"][2]
     entry["search"] |= {name: value for name, value in changes.items() if name in entry["search"] or name == "actors"}
     entry |= {name: value for name, value in changes.items() if name in entry and name != "search"}
-    return bench.plan(tree).searches[entry["name"]].search
+    return bench.plan(tree).searches[entry["name"]][0].search
 
 
 def test_a_searchs_id_depends_on_all_that_shapes_it_and_not_on_names_or_actors(bench: Any) -> None:
@@ -208,7 +208,7 @@ def test_the_engine_is_in_the_keys(bench: Any) -> None:
     kernel, numpy = bench.plan(), make_plan(loads(json.dumps({**bench.tree(), "engine": "numpy"})))
     assert (kernel.engine, numpy.engine) == ("kernel", "numpy")
     assert kernel.cell("eu_tighten/0", BASE).key != numpy.cell("eu_tighten/0", BASE).key
-    assert not {job.search for job in kernel.searches.values()} & {job.search for job in numpy.searches.values()}
+    assert not {job.search for job in kernel.jobs} & {job.search for job in numpy.jobs}
 
 
 def test_a_single_finalist_needs_no_validation_runs(bench: Any) -> None:
@@ -240,7 +240,7 @@ def test_describe_counts_what_is_done_after_the_run(bench: Any, finished: Any) -
 
 def test_describe_counts_a_sweep_that_was_cut_short(bench: Any, finished: Any, tmp_path: Path) -> None:
     plan = bench.plan()
-    first, second = plan.searches["reference"], plan.searches["random"]
+    (first,), (second,) = plan.searches["reference"], plan.searches["random"]
     with Journal(finished.results / JOURNAL, read_only=True) as whole, Journal(tmp_path / JOURNAL) as part:
         for generation in [*whole.generations(first.search), *whole.generations(second.search)[:1]]:
             part.put_generation(generation)
@@ -274,7 +274,7 @@ def test_an_instrument_binds_only_where_its_date_is_reached(bench: Any, tmp_path
 
 
 def test_known_values_are_those_of_all_generations(bench: Any, finished: Any) -> None:
-    job = bench.plan().searches["random"]
+    (job,) = bench.plan().searches["random"]
     with Journal(finished.results / JOURNAL, read_only=True) as journal:
         known = known_values(journal.generations(job.search))
     assert len(known) == job.budget

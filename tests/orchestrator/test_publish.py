@@ -14,8 +14,7 @@ import pytest
 from orchestrator import report as reports
 from orchestrator.outcome import EXPERIMENT, read_leaderboard
 from orchestrator.plan import instruments
-from orchestrator.publish import REPORT, convergence, recipe_lines
-from orchestrator.records import CandidateValue, Generation
+from orchestrator.publish import REPORT, recipe_lines
 from orchestrator.tables import PartRef, read_part, rows
 from sim_core.errors import InputError
 from sim_core.seeding import canonical_json
@@ -246,20 +245,3 @@ def test_a_failed_mlflow_is_tried_again_by_the_next_run(
     assert asked[0][0] == asked[1][0] == asked[2][0]
     assert asked[0][0].started_ms <= asked[0][0].ended_ms
     assert asked[0][0].cells.exists() and asked[0][0].report == results / REPORT
-
-
-# ------------------------------------------------------------------------------------------------ convergence
-
-
-def generation(index: int, *values: float | None) -> Generation:
-    told = tuple(
-        CandidateValue(candidate=f"{index}/{i}", value=value, standard_error=None, n=1, violation=0.0)
-        for i, value in enumerate(values)
-    )
-    return Generation(search="s", index=index, values=told)
-
-
-def test_convergence_is_the_best_so_far_at_the_evaluations_spent() -> None:
-    found = [generation(0, None, None), generation(1, 5.0, None), generation(2, 7.0, 6.0), generation(3, -1.0)]
-    assert convergence(found) == [(4, 5.0), (6, 5.0), (7, -1.0)]
-    assert convergence([]) == []

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator import waves
+from orchestrator import races, waves
 from orchestrator.journal import Journal
 from orchestrator.outcome import JOURNAL
+from sim_core.control import ControllerRecord
 from sim_core.errors import InputError
 
 # For each (place, when, number, arguments): a forked process runs the command line and kills itself at the nth call
@@ -92,17 +93,20 @@ def journalled(bench: Any, results: Path, tree: dict[str, Any] | None = None) ->
     records = dict(plan.fixed)
     evaluations = generations = 0
     with Journal(results / JOURNAL, read_only=True) as journal:
-        for name, job in plan.searches.items():
-            found = journal.generations(job.search)
-            generations += len(found)
-            evaluations += sum(len(generation.values) for generation in found) * len(job.scenarios)
-            candidates |= {(job.search, value.candidate) for generation in found for value in generation.values}
-            if found and found[-1].last:
-                chosen = journal.cells(cell.key for cell in plan.choice_cells(found[-1].finalists))
+        for name, jobs in plan.searches.items():
+            searches = races.searched(plan, name, journal)
+            for job, found in zip(jobs, searches, strict=True):
+                generations += len(found)
+                evaluations += sum(len(generation.values) for generation in found) * len(job.scenarios)
+                candidates |= {(job.search, value.candidate) for generation in found for value in generation.values}
+            if races.ended(searches):
+                finals = races.journalled(plan, name, searches, journal)
+                cells |= {(cell.scenario, cell.controller.digest) for cell in finals.run.values()}
+                chosen = journal.cells(cell.key for cell in plan.choice_cells(finals.finalists))
                 cells |= {(row.scenario, row.controller) for row in chosen.values()}
-                choice = journal.choice(plan.choice_key(job, found[-1].finalists))
+                choice = journal.choice(plan.choice_key(name, finals.finalists))
                 if choice is not None:
-                    records[name] = type(found[-1].finalists[0]).from_json(choice["controller"])
+                    records[name] = ControllerRecord.from_json(choice["controller"])
         for record in records.values():
             scored = journal.cells(cell.key for cell in plan.score_cells(record))
             cells |= {(row.scenario, row.controller) for row in scored.values()}

@@ -52,6 +52,9 @@ class Runner:
         return [cell for blocks in self.calls for block in blocks for cell in block.cells]
 
 
+ROW = Runner.row
+
+
 def objective(cell: Cell) -> float:
     return int(content_id(cell.scenario, cell.controller.digest)[:12], 16) / 1e6
 
@@ -74,7 +77,7 @@ def entry(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def job(bench: Any, entry: str) -> SearchJob:
-    return bench.plan().searches[entry]
+    return bench.plan().searches[entry][0]
 
 
 @pytest.fixture
@@ -209,7 +212,7 @@ def test_a_search_whose_every_evaluation_fails_ends(job: SearchJob, suite: Suite
 def test_a_controller_that_raises_is_a_value_in_a_real_shard(
     bench: Any, suite: SuiteDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = replace(bench.plan().searches["random"], budget=3, width=3)
+    job = replace(bench.plan().searches["random"][0], budget=3, width=3)
     build = shards.build
 
     def fragile(layout: Any, records: Any) -> Any:
@@ -235,7 +238,7 @@ def test_a_broken_balance_is_no_value(job: SearchJob, suite: SuiteDefinition) ->
 
 
 def test_a_value_is_what_a_shard_computes_alone(bench: Any, suite: SuiteDefinition) -> None:
-    job = replace(bench.plan().searches["random"], budget=2, width=2)
+    job = replace(bench.plan().searches["random"][0], budget=2, width=2)
     runner = Runner()
     search(job, suite, runner)
     candidates = {cell.key.partition("/")[0]: cell.controller for cell in runner.cells}
@@ -251,8 +254,29 @@ def test_a_value_is_what_a_shard_computes_alone(bench: Any, suite: SuiteDefiniti
 def test_a_generation_of_64_stays_below_32_kilobytes(bench: Any, failing: bool) -> None:
     plan = bench.plan(bench.tree(network="regional", scored=240))
     runner = Runner(lambda cell: "ModelError: " + "x" * 500 if failing and cell.controller.digest[-1] != "0" else "")
-    job = replace(plan.searches["random"], budget=128, width=64, finalists=4, scenarios=plan.suite.scenarios("train"))
+    job = replace(
+        plan.searches["random"][0], budget=128, width=64, finalists=4, scenarios=plan.suite.scenarios("train")
+    )
     for generation in search(job, plan.suite, runner):
         body = canonical_json(generation.body())
         assert len(generation.values) == 64 and len(body) <= 32 * 1024
         assert Generation.from_body(json.loads(body)).body() == generation.body()
+
+
+def test_a_method_for_several_objectives_is_told_cost_carbon_and_circularity(
+    job: SearchJob, suite: SuiteDefinition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        Runner,
+        "row",
+        lambda self, cell: replace(
+            ROW(self, cell), metrics={"objective": objective(cell), "carbon": 7.0, "circularity": 0.25}
+        ),
+    )
+    several = replace(job, method="decomposition")
+    found = search(several, suite, Runner())
+    for value in found[0].values:
+        assert value.objectives == (value.value, 7.0, -0.25)
+    known = known_values([Generation.from_body(one.body()) for one in found])
+    assert [one.body() for one in search(several, suite, Runner(), known)] == [one.body() for one in found]
+    assert all(value.objectives == () for value in search(job, suite, Runner())[0].values)

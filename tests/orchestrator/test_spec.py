@@ -22,6 +22,7 @@ from orchestrator.spec import (
     ForecastPart,
     Pairs,
     Product,
+    RacePart,
     Search,
     Split,
     Splits,
@@ -151,7 +152,20 @@ def test_what_an_entry_may_name_is_what_there_is():
 
 def test_the_reference_names_every_field_and_every_choice():
     text = (ROOT / "docs" / "experiment.md").read_text(encoding="utf-8")
-    parts = (ExperimentSpec, Suite, Product, ForecastPart, Splits, Split, Entry, Search, Statistics, Bound, Pairs)
+    parts = (
+        ExperimentSpec,
+        Suite,
+        Product,
+        ForecastPart,
+        Splits,
+        Split,
+        Entry,
+        Search,
+        RacePart,
+        Statistics,
+        Bound,
+        Pairs,
+    )
     words = {name for part in parts for name in part.model_fields}
     words |= {*METHODS, *CONTROLLERS, *ARCHETYPES, *FAMILY_NAMES, *LEVERS, *NETWORK_TEMPLATES, *LIFETIMES, *FORECASTS}
     assert {word for word in words if f"`{word}`" not in text} == set()

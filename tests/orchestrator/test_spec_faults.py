@@ -282,7 +282,7 @@ def test_all_faults_at_once_in_the_order_of_the_file():
     text = changed("scored: 60", "scored: 0o60", text)
     text = changed("eu_weaken", "eu_delay", text)
     text = changed("method: random", "method: randm", text)
-    text = changed("width: 8", "width: 800", text)
+    text = changed("width: 8", "width: 200", text)
     text = changed("reference: reference", "reference: nobody", text)
     text = changed("name: quantum", "name: random", text)
     fields = [line.split(": ")[1] for line in refusal(text)]

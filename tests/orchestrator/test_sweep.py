@@ -222,10 +222,10 @@ def test_the_choice_is_journalled_and_scored(bench: Any, finished: Any) -> None:
     plan = bench.plan()
     rows = {row.name: row for row in finished.result.leaderboard.rows}
     with Journal(finished.results / JOURNAL, read_only=True) as journal:
-        for name, job in plan.searches.items():
+        for name, (job,) in plan.searches.items():
             finalists = journal.generations(job.search)[-1].finalists
             assert len(finalists) == job.finalists
-            choice = journal.choice(plan.choice_key(job, finalists))
+            choice = journal.choice(plan.choice_key(name, finalists))
             assert choice is not None
             runs = journal.cells(cell.key for cell in plan.choice_cells(finalists))
             record, means = best_on_validation(plan, finalists, runs)

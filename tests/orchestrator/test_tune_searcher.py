@@ -3,15 +3,17 @@ import signal
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from orchestrator.records import CandidateValue, Generation
 from orchestrator.runtime import Connection
-from orchestrator.tune_searcher import SearchTrainable, _Delivery, _portable, run_searches
+from orchestrator.tune_searcher import SearchTrainable, _Delivery, _portable, _Work, run_searches
 from orchestrator.work import Block, Cell, SearchJob
 from sim_core.control import ControllerRecord
 from sim_core.errors import (
@@ -303,6 +305,34 @@ def test_a_generation_told_again_is_delivered_once_and_must_be_equal() -> None:
         deliver(delivery, {**bodies[2], "index": 1})
     with pytest.raises(IntegrityError, match="generation 3 as its number 2"):
         deliver(delivery, bodies[3])
+
+
+class Recovered:
+    """Stands for one of Tune's trials that starts again."""
+
+    def __init__(self) -> None:
+        self.config: dict[str, Any] = {"job": {"index": 0, "actors": 1}, "work": None, "seen": None}
+
+    def set_config(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+
+def test_a_search_that_starts_again_knows_what_it_told_and_took(ray_runtime: Connection) -> None:
+    import ray
+
+    one = job("s1")
+    delivery = _Delivery([one], Journal())
+    for body in expected(one)["s1"][:2]:
+        result: dict[str, Any] = {"generation": canonical_json(body), "simulated": 3, "cpu_s": 1.5, "done": False}
+        delivery.on_trial_result(0, [], None, result)
+    trial = Recovered()
+    delivery.on_trial_recover(0, [], trial)
+    seen, spent_s = ray.get(trial.config["seen"])
+    assert (sorted(seen), spent_s) == ([f"s1/{i}" for i in range(6)], 3.0)
+    work = _Work(jobs=(replace(one, spent_s=2.0),), suite=SUITE, known={}, make_trial=FakeTrial, make_shard=FakeShard)
+    trainable = SearchTrainable.__new__(SearchTrainable)
+    trainable.setup({**trial.config, "work": ray.put(work)})
+    assert (trainable._job.spent_s, trainable._seen) == (5.0, seen)
 
 
 def test_a_search_without_its_last_generation_is_missing() -> None:

@@ -225,7 +225,7 @@ def test_cpu_seconds_are_noted_beside_the_digest(
     plan = bench.plan(measured)
     with Journal(tmp_path / JOURNAL, read_only=True) as journal:
         noted = journal.get_note(plan.timings)
-        assert set(noted) >= {job.search for job in plan.searches.values()}
+        assert set(noted) >= {job.search for job in plan.jobs}
         for part in journal.parts():
             assert b"cpu_s" not in (read_part(tmp_path / "parts", part).schema.metadata or {})
     assert bench.run(tmp_path, measured).leaderboard.cpu_s == board.cpu_s, "nothing new, nothing added"
