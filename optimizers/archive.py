@@ -43,11 +43,13 @@ def usable(evaluation: Evaluation) -> bool:
 
 def stack(space: SearchSpace, candidates: Sequence[Candidate]) -> Points:
     """Return candidates as Points; an empty sequence gives arrays of length 0."""
-    bits = np.zeros((len(candidates), space.epochs, space.columns), dtype=np.bool_)
-    values = np.zeros((len(candidates), len(space.parameters)))
-    for row, candidate in enumerate(candidates):
-        bits[row], values[row] = candidate.bits, candidate.values
-    return Points(bits=bits, values=values)
+    shape = (len(candidates), space.epochs, space.columns)
+    if not candidates:
+        return Points(bits=np.zeros(shape, dtype=np.bool_), values=np.zeros((0, len(space.parameters))))
+    return Points(
+        bits=np.concatenate([candidate.bits for candidate in candidates]).reshape(shape),
+        values=np.concatenate([candidate.values for candidate in candidates]).reshape(len(candidates), -1),
+    )
 
 
 class Archive:
@@ -64,7 +66,8 @@ class Archive:
         self._points = stack(space, [])
         self._rank = np.zeros((0, 3))  # violation, value, number of the telling
         self._n = np.zeros(0, dtype=np.int64)
-        self._keys: list[str] = []
+        self._keys = np.array([], dtype=np.object_)
+        self._known: set[str] = set()  # keys of all that was ever sorted in, among them those that dropped out
         self._told = 0
         self._added: list[tuple[Evaluation, int]] = []
 
@@ -127,10 +130,13 @@ class Archive:
             if known is None or evaluation.n >= known[0].n:
                 latest[key] = (evaluation, number)
         self._added = []
-        held = {key: row for row, key in enumerate(self._keys)}
-        fresh = {key: item for key, item in latest.items() if key not in held or item[0].n >= self._n[held[key]]}
-        kept = np.array([row for key, row in held.items() if key not in fresh], dtype=np.int64)
-        self._merge(kept, fresh)
+        kept = np.arange(len(self._keys))
+        if not self._known.isdisjoint(latest):
+            held = {key: row for row, key in enumerate(self._keys.tolist())}
+            latest = {key: item for key, item in latest.items() if key not in held or item[0].n >= self._n[held[key]]}
+            kept = np.array([row for key, row in held.items() if key not in latest], dtype=np.int64)
+        self._known.update(latest)
+        self._merge(kept, latest)
 
     def _merge(self, kept: NDArray[np.int64], fresh: dict[str, tuple[Evaluation, int]]) -> None:
         told = [evaluation for evaluation, _ in fresh.values()]
@@ -142,8 +148,8 @@ class Archive:
         order = np.lexsort((ranks[:, 2], ranks[:, 1], ranks[:, 0]))[: self._capacity]
         bits = np.concatenate([self._points.bits[kept], new.bits])
         values = np.concatenate([self._points.values[kept], new.values])
-        keys = [self._keys[row] for row in kept] + list(fresh)
+        keys = np.concatenate([self._keys[kept], np.array(list(fresh), dtype=np.object_)])
         n = np.concatenate([self._n[kept], np.array([evaluation.n for evaluation in told], dtype=np.int64)])
         self._points = Points(bits=bits[order], values=values[order])
         self._rank, self._n = ranks[order], n[order]
-        self._keys = [keys[row] for row in order]
+        self._keys = keys[order]

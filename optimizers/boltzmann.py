@@ -58,22 +58,34 @@ def _exact(energy: Energy, rng: Generator, shares: Real, temperatures: Real, n: 
     # Columns' bonds are independent: a sum over 2^c states is one over the high half and one over the low half.
     half = columns // 2
     low, high = _bonds(along[:, :, :half]), _bonds(along[:, :, half:])
-    forward = [local[:, 0]]  # logarithms, so that a cold chain does not run out of numbers
-    for epoch in range(1, epochs):
-        weight = np.exp((forward[-1] - forward[-1].max(axis=1, keepdims=True)).astype(np.float64))
-        square = weight.reshape(len(shares), 1 << (columns - half), 1 << half)
-        passed = (high[:, epoch - 1] @ square @ low[:, epoch - 1]).reshape(len(shares), -1)
-        forward.append((np.log(passed + _TINY) + local[:, epoch]).astype(np.float32))
-    bits = np.zeros((len(shares), n, epochs, columns), dtype=np.bool_)
-    chance = np.broadcast_to(forward[-1][:, None], (len(shares), n, len(states)))
+    weights: list[NDArray[np.float64]] = []  # of an epoch's states by those before it: (k, high halves, low halves)
+    summed: list[NDArray[np.float64]] = []  # over the low half, by the next epoch's low half
+    forward = local[:, 0]  # logarithms, so that a cold chain does not run out of numbers
+    for epoch in range(epochs):
+        weight = np.exp((forward - forward.max(axis=1, keepdims=True)).astype(np.float64))
+        weights.append(weight.reshape(len(shares), 1 << (columns - half), 1 << half))
+        if epoch + 1 < epochs:
+            summed.append(weights[-1] @ low[:, epoch])
+            passed = (high[:, epoch] @ summed[-1]).reshape(len(shares), -1)
+            forward = (np.log(passed + _TINY) + local[:, epoch + 1]).astype(np.float32)
+    bits = np.zeros((len(shares) * n, epochs, columns), dtype=np.bool_)
+    row = np.repeat(np.arange(len(shares)), n)
+    upper = _drawn(rng, weights[-1].sum(axis=2)[row])
+    lower = _drawn(rng, weights[-1][row, upper])
     for epoch in range(epochs - 1, -1, -1):
-        summed = np.cumsum(np.exp(chance - chance.max(axis=2, keepdims=True)), axis=2)
-        drawn = rng.random((len(shares), n, 1), dtype=np.float32) * summed[:, :, -1:]
-        state = np.minimum(np.sum(summed <= drawn, axis=2), len(states) - 1)
-        bits[:, :, epoch] = codes[state] > 0.0
+        bits[:, epoch] = codes[(upper << half) + lower] > 0.0
         if epoch:
-            chance = forward[epoch - 1][:, None] - (codes[state] * along[:, None, epoch - 1]) @ codes.T
-    return bits
+            after = lower
+            upper = _drawn(rng, summed[epoch - 1][row, :, after] * high[row, epoch - 1, upper])
+            lower = _drawn(rng, weights[epoch - 1][row, upper] * low[row, epoch - 1, after])
+    return bits.reshape(len(shares), n, epochs, columns)
+
+
+def _drawn(rng: Generator, weights: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return a place in each row of weights, (m, k), drawn in proportion to them, shape (m,)."""
+    summed = np.cumsum(weights, axis=1)
+    drawn = rng.random((len(weights), 1)) * summed[:, -1:]
+    return np.minimum(np.sum(summed <= drawn, axis=1), weights.shape[1] - 1)
 
 
 def _bonds(along: Real) -> NDArray[np.float64]:

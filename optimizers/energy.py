@@ -220,7 +220,10 @@ def _conjugate_gradients(product: Callable[[Real], Real], right: Real, diagonal:
 
 
 def _spins(bits: NDArray[np.bool_]) -> Real:
-    return np.where(bits, np.float32(1.0), np.float32(-1.0))
+    found = bits.astype(np.float32)
+    found *= 2.0
+    found -= 1.0
+    return found
 
 
 def _pairs(epochs: int, columns: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

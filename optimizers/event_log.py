@@ -43,7 +43,7 @@ class EventLog:
         one = evaluation.candidate
         place = self._places.get(one.key)
         return (
-            place if place is not None else [np.packbits(one.bits).tobytes().hex(), [v.hex() for v in one.values]],
+            place if place is not None else written(one),
             evaluation.value,
             evaluation.standard_error,
             evaluation.n,
@@ -51,6 +51,18 @@ class EventLog:
             evaluation.failed,
             evaluation.objectives,
         )
+
+
+def written(candidate: Candidate) -> list[Any]:
+    """Return a candidate as plain data: its bits and its values, without loss."""
+    return [np.packbits(candidate.bits).tobytes().hex(), [value.hex() for value in candidate.values.tolist()]]
+
+
+def read(space: SearchSpace, plain: Sequence[Any]) -> Candidate:
+    """Return the candidate of a space that was written as plain data."""
+    packed = np.frombuffer(bytes.fromhex(plain[0]), dtype=np.uint8)
+    bits = np.unpackbits(packed, count=space.bits).astype(np.bool_).reshape(space.epochs, space.columns)
+    return Candidate(bits=bits, values=np.array([float.fromhex(value) for value in plain[1]], dtype=np.float64))
 
 
 def replay(search: Optimizer, events: Sequence[Sequence[Any]]) -> None:
@@ -71,20 +83,14 @@ def replay(search: Optimizer, events: Sequence[Sequence[Any]]) -> None:
 
 def _evaluation(space: SearchSpace, places: Sequence[Candidate], plain: Sequence[Any]) -> Evaluation:
     where, value, error, n, violation, failed, objectives = plain
-    if isinstance(where, int):
-        candidate = places[where]
-    else:
-        packed = np.frombuffer(bytes.fromhex(where[0]), dtype=np.uint8)
-        bits = np.unpackbits(packed, count=space.bits).astype(np.bool_).reshape(space.epochs, space.columns)
-        candidate = Candidate(bits=bits, values=np.array([float.fromhex(one) for one in where[1]], dtype=np.float64))
     return Evaluation(
-        candidate=candidate,
-        value=_read(value),
-        standard_error=_read(error),
+        candidate=places[where] if isinstance(where, int) else read(space, where),
+        value=_number_read(value),
+        standard_error=_number_read(error),
         n=n,
-        violation=_read(violation),
+        violation=_number_read(violation),
         failed=failed,
-        objectives=tuple(_read(one) for one in objectives),
+        objectives=tuple(_number_read(one) for one in objectives),
     )
 
 
@@ -92,19 +98,19 @@ def _plain(noted: Sequence[Any]) -> list[Any]:
     where, value, error, n, violation, failed, objectives = noted
     return [
         where,
-        _written(value),
-        _written(error),
+        _number_written(value),
+        _number_written(error),
         n,
-        _written(violation),
+        _number_written(violation),
         failed,
-        [_written(one) for one in objectives],
+        [_number_written(one) for one in objectives],
     ]
 
 
-def _written(value: float) -> float | str:
+def _number_written(value: float) -> float | str:
     """Return a number as JSON can hold it without loss."""
     return float(value) if math.isfinite(value) else str(float(value))
 
 
-def _read(value: float | str) -> float:
+def _number_read(value: float | str) -> float:
     return _NOT_NUMBERS[value] if isinstance(value, str) else value

@@ -16,11 +16,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from ray.tune.search import Searcher
 
 from optimizers import get, restore
 from optimizers.contract import MOST_ASKED, Candidate, Evaluation, SearchSpace
+from optimizers.event_log import read, written
 from optimizers.generational import Generational
 from orchestrator.faults import near_miss
 from orchestrator.tune_domains import TuneSpace, from_tune, of_space
@@ -166,7 +166,7 @@ class OptimizerSearcher(Searcher):
             "search": search.save(),
             "asked": self._asked,
             "worst": self._worst.hex(),
-            "candidates": {str(number): _spelt(one) for number, one in self._candidates.items()},
+            "candidates": {str(number): written(one) for number, one in self._candidates.items()},
             "waiting": list(self._waiting),
             "trials": self._trials,
             "ended": [[number, *_told(one)] for number, one in self._ended.items()],
@@ -215,7 +215,7 @@ class OptimizerSearcher(Searcher):
             raise IntegrityError("the saved search has another method, budget, width, seed or settings than this one")
         self._search = restore(self._method, columns.space, saved)
         self._asked, self._worst = state["asked"], float.fromhex(state["worst"])
-        self._candidates = {int(number): _read(columns.space, one) for number, one in state["candidates"].items()}
+        self._candidates = {int(number): read(columns.space, one) for number, one in state["candidates"].items()}
         self._waiting = deque(state["waiting"])
         self._trials = dict(state["trials"])
         self._reports = {}
@@ -258,16 +258,6 @@ class OptimizerSearcher(Searcher):
 
 def _number(value: Any, otherwise: float) -> float:
     return otherwise if value is None else float(value)
-
-
-def _spelt(candidate: Candidate) -> list[Any]:
-    return [np.packbits(candidate.bits).tobytes().hex(), [value.hex() for value in candidate.values.tolist()]]
-
-
-def _read(space: SearchSpace, spelt: list[Any]) -> Candidate:
-    packed = np.frombuffer(bytes.fromhex(spelt[0]), dtype=np.uint8)
-    bits = np.unpackbits(packed, count=space.bits).astype(np.bool_).reshape(space.epochs, space.columns)
-    return Candidate(bits=bits, values=np.array([float.fromhex(value) for value in spelt[1]], dtype=np.float64))
 
 
 def _told(evaluation: Evaluation) -> list[Any]:

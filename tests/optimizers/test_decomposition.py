@@ -60,12 +60,12 @@ def check_reaches_the_front() -> None:
     corner = exact.max(axis=0) + 0.1 * np.ptp(exact, axis=0)
     shares = []
     for seed in range(3):
-        search = Decomposition(SPACE, 1200, 16, seed)
-        run(search, 75)
+        search = Decomposition(SPACE, 600, 16, seed)
+        run(search, 37)
         found = np.array([costs for _, costs in search.front()])
         shares.append(hypervolume(found, corner) / hypervolume(exact, corner))
         assert shares[-1] <= 1.0 + 1e-9
-    assert min(shares) > 0.95
+    assert min(shares) > 0.99
 
 
 def test_reaches_nearly_all_of_a_known_front() -> None:
