@@ -75,7 +75,7 @@ def chosen(told: Any, known: Sequence[str]) -> list[Job]:
     """Return the jobs that the command line asks for, each once."""
     size = plan.QUICK if told.quick else plan.FULL
     if told.seeds:
-        size = replace(size, core=told.seeds, others=told.seeds, every=told.seeds, long=told.seeds)
+        size = replace(size, core=told.seeds, others=told.seeds, every=told.seeds, long=told.seeds, suite=told.seeds)
     jobs = dict.fromkeys(plan.jobs(size, known, slow=told.slow_peers, more=told.more_problems))
     bits = importlib.util.find_spec("ioh") is not None
     return [

@@ -7,7 +7,7 @@ from benchmarks.search import suites
 from benchmarks.search.execute import FRONT
 from benchmarks.search.noise import ESTIMATORS
 from benchmarks.search.peers import NSGA2, PEERS
-from benchmarks.search.runs import Job
+from benchmarks.search.runs import SEQUENTIAL, SUITE, Job
 
 FLAGSHIP = "quantum_inspired"
 BEST_OF_SA = "simulated_annealing_best_of"
@@ -35,12 +35,14 @@ OURS = (
     "optuna",
     "nevergrad",
 )
+ON_SUITE = (FLAGSHIP, GA, "cma_es", BEST_OF_SA, SA, "random")
+EV = "ev_battery"
 _SLOW = {"optuna": 0, "nevergrad": SHORT}  # the adapters' budgets unless slow ones are wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """Seeds of each part: core on all schedules, core on the fifteen, every method there, 1e5, peers, noise, fronts."""
+    """Seeds of each part: core on all schedules, core on the fifteen, every method there, 1e5, and so on."""
 
     core: int
     others: int
@@ -49,6 +51,7 @@ class Size:
     peers: int
     noise: int
     fronts: int
+    suite: int
     further: int  # instances of the generator
 
 
@@ -60,9 +63,10 @@ FULL = Size(
     peers=1,
     noise=5,
     fronts=5,
+    suite=7,
     further=len(suites.FURTHER),
 )
-QUICK = Size(core=2, others=1, every=1, long=0, peers=0, noise=1, fronts=1, further=2)
+QUICK = Size(core=2, others=1, every=1, long=0, peers=0, noise=1, fronts=1, suite=0, further=2)
 
 
 def jobs(size: Size, known: Collection[str], *, slow: bool = False, more: bool = False) -> Iterator[Job]:
@@ -85,6 +89,10 @@ def jobs(size: Size, known: Collection[str], *, slow: bool = False, more: bool =
         yield from product(flagship, suites.SCHEDULES, estimator.budget, size.noise, setting)
     for method, seeds in ((SEVERAL, size.fronts), (NSGA2, size.peers)):
         yield from product([method] if method in known else [], suites.SIX, USUAL, seeds, FRONT)
+    for budget in (SHORT, USUAL):
+        # One candidate at a time leaves most of the kernel's lanes empty, at seven times the CPU: not at 1e4.
+        on_suite = [name for name in ON_SUITE if name in known and (budget == SHORT or name not in SEQUENTIAL)]
+        yield from product(on_suite, [EV], budget, size.suite, SUITE)
     for budget in (SHORT, USUAL):
         for name, kind in PEERS.items():
             if name in known and budget <= (kind.slowest if slow else kind.most):

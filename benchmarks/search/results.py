@@ -49,9 +49,11 @@ class Results:
         """Return the mean over all these problems of the mean over seeds; None unless each has a run."""
         return mean_regret(self.scores(method, budget, problems, setting), problems)
 
-    def ratio(self, theirs: str, ours: str, budget: int, problems: Sequence[str]) -> float | None:
+    def ratio(
+        self, theirs: str, ours: str, budget: int, problems: Sequence[str], setting: str = "exact"
+    ) -> float | None:
         """Return mean regret of theirs over that of ours, on their shared (problem, seed); None without any."""
-        left, right = self._shared(theirs, ours, budget, problems)
+        left, right = self._shared(theirs, ours, budget, problems, setting)
         above, below = mean_regret(left, problems), mean_regret(right, problems)
         if above is None or below is None:
             return None
@@ -59,11 +61,13 @@ class Results:
 
     def interval(self, theirs: str, ours: str, budget: int, problems: Sequence[str]) -> tuple[float, float] | None:
         """Return the ratio's 95 % interval over problems."""
-        return ratio_interval(*self._shared(theirs, ours, budget, problems))
+        return ratio_interval(*self._shared(theirs, ours, budget, problems, "exact"))
 
-    def test(self, ours: str, theirs: str, budget: int, problems: Sequence[str]) -> Paired | None:
+    def test(
+        self, ours: str, theirs: str, budget: int, problems: Sequence[str], setting: str = "exact"
+    ) -> Paired | None:
         """Test whether the regret of ours is less, over shared (problem, seed) pairs."""
-        return paired(self.scores(ours, budget, problems), self.scores(theirs, budget, problems))
+        return paired(*self._shared(ours, theirs, budget, problems, setting))
 
     def running_time(self, method: str, budget: int, problems: Sequence[str], target: float) -> float | None:
         """Return the expected evaluations until a regret; None without runs, inf if none reached it."""
@@ -79,7 +83,9 @@ class Results:
                 found.setdefault(run.job.method, []).append(run)
         return {name: f"{len(runs)} failed; {runs[0].job.problem}: {runs[0].fault}" for name, runs in found.items()}
 
-    def _shared(self, left: str, right: str, budget: int, problems: Sequence[str]) -> tuple[Scores, Scores]:
-        one, two = self.scores(left, budget, problems), self.scores(right, budget, problems)
+    def _shared(
+        self, left: str, right: str, budget: int, problems: Sequence[str], setting: str
+    ) -> tuple[Scores, Scores]:
+        one, two = (self.scores(method, budget, problems, setting) for method in (left, right))
         both = one.keys() & two.keys()
         return {pair: one[pair] for pair in both}, {pair: two[pair] for pair in both}

@@ -21,7 +21,9 @@ import numpy as np
 import optimizers
 from benchmarks.report import ROOT
 from benchmarks.search import peers
+from orchestrator.plan import code_digest
 
+SUITE = "suite"
 SEQUENTIAL = ("simulated_annealing",)  # learns from each value before it asks for the next
 _BESIDE = ("problem", "schedules", "family", "landscapes", "pseudo_boolean", "methods", "exact", "noise", "fronts")
 
@@ -30,8 +32,8 @@ _BESIDE = ("problem", "schedules", "family", "landscapes", "pseudo_boolean", "me
 class Job:
     """A search: method, problem, budget in evaluations, seed (of the method and of the mask).
 
-    setting: "exact", where the value is told; a name of noise.ESTIMATORS, where it is estimated; or "front", where
-    the method is told several objectives.
+    setting: "exact", where the value is told; a name of noise.ESTIMATORS, where it is estimated; "front", where the
+    method is told several objectives; or "suite", on the EV-battery network.
     """
 
     method: str
@@ -68,15 +70,22 @@ class Run:
     fault: str = ""
 
 
-@cache
-def code(method: str) -> str:
-    """Return a digest (16 hex digits) of what a method's runs depend on: its source, the problems', NumPy's version.
+def code(job: Job) -> str:
+    """Return a digest (16 hex digits) of what a run depends on: its method's source, the problems', NumPy's version.
 
     A method's source is its module and what that imports of optimizers/, so that a change of one method leaves the
-    others' runs valid.
+    others' runs valid. A run on the suite depends on the model too.
     """
+    return _code(job.method, suite=job.setting == SUITE)
+
+
+@cache
+def _code(method: str, *, suite: bool) -> str:
     digest = hashlib.sha256(np.__version__.encode())
     here = Path(__file__).parent
+    if suite:
+        digest.update(code_digest().encode())
+        digest.update((here / "ev_battery.py").read_bytes())
     files = [here / f"{name}.py" for name in _BESIDE] + [here / "schedule_problems.json"]
     if method in peers.PEERS:
         digest.update(importlib.metadata.version(peers.PEERS[method].package).encode())
@@ -123,13 +132,13 @@ class Kept:
 
     def get(self, job: Job) -> Run | None:
         """Return a job's run of today's code, None if there is none."""
-        return self._found.get((job, code(job.method)))
+        return self._found.get((job, code(job)))
 
     def add(self, run: Run) -> None:
         """Keep a run."""
-        self._found[run.job, code(run.job.method)] = run
+        self._found[run.job, code(run.job)] = run
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        line = json.dumps({"code": code(run.job.method), **dataclasses.asdict(run)})
+        line = json.dumps({"code": code(run.job), **dataclasses.asdict(run)})
         with self.file.open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
 

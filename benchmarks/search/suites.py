@@ -60,7 +60,7 @@ MORE = tuple(name for name in NAMES if name not in (*FIFTEEN, *FURTHER))  # of w
 
 def needs_ioh(name: str) -> bool:
     """Say whether a problem is one of IOHprofiler's."""
-    build = _BUILDERS[name]
+    build = _BUILDERS.get(name)
     return isinstance(build, functools.partial) and build.func in (PseudoBoolean, MixedInteger)
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from benchmarks.search import suites
-from benchmarks.search.plan import BEST_OF_SA, CORE, FLAGSHIP, SA, SHORT, USUAL
+from benchmarks.search.plan import BEST_OF_SA, CORE, EV, FLAGSHIP, ON_SUITE, SA, SHORT, USUAL
 from benchmarks.search.results import Results
+from benchmarks.search.runs import SUITE
 
 TARGETS = (0.1, 0.05, 0.02, 0.01)  # regrets of the running times
 _CLEAR = 0.01  # p below which one method is ahead
@@ -17,6 +18,7 @@ def lines(results: Results, further: Sequence[str]) -> Iterator[str]:
     yield from each_problem(results)
     yield from tests(results, further)
     yield from running_times(results)
+    yield from on_suite(results)
     yield from ("", *sentence(results, further))
     for method, fault in results.faults().items():
         yield f"{method}: {fault}"
@@ -81,21 +83,36 @@ def running_times(results: Results) -> Iterator[str]:
             yield f"{method:38}" + "".join(f"{value:10.0f}" for value in times if value is not None)
 
 
+def on_suite(results: Results) -> Iterator[str]:
+    """Yield the methods on the EV-battery suite: mean regret x 1000 against its bound, and the flagship's test."""
+    yield from ("", "EV-battery suite, mean regret x 1000 (0: its bound, not reachable; 1000: a random candidate)")
+    yield f"{'':38}{'at 1e3':>10}{'at 1e4':>10}{'won, lost, p of the flagship at 1e3':>38}{'at 1e4':>24}"
+    for method in ON_SUITE:
+        means = [results.mean(method, budget, [EV], SUITE) for budget in (SHORT, USUAL)]
+        if all(value is None for value in means):
+            continue
+        told = [results.test(FLAGSHIP, method, budget, [EV], SUITE) for budget in (SHORT, USUAL)]
+        tests_ = [f"{one.wins}, {one.losses}, {one.p:.2g}" if one and method != FLAGSHIP else "-" for one in told]
+        yield f"{method:38}" + "".join(_thousand(value) for value in means) + f"{tests_[0]:>38}{tests_[1]:>24}"
+
+
 def sentence(results: Results, further: Sequence[str]) -> Iterator[str]:
     """Yield where quantum-inspired search beats simulated annealing, where it loses, and where the runs can't tell."""
     others = ((SA, "sequential SA"), (BEST_OF_SA, "best-of-16 SA"), (_CHAINS, "64-chain SA"))
-    places: list[tuple[str, int, Sequence[str]]] = [
-        ("the six schedules at 1e3", SHORT, suites.SIX),
-        ("the six schedules at 1e4", USUAL, suites.SIX),
-        (f"{len(further)} further schedules at 1e4", USUAL, further),
-        ("all fifteen at 1e3", SHORT, suites.FIFTEEN),
-        ("all fifteen at 1e4", USUAL, suites.FIFTEEN),
-        *((f"{name} at 1e4", USUAL, [name]) for name in suites.FIFTEEN if name not in suites.SIX),
+    places: list[tuple[str, int, Sequence[str], str]] = [
+        ("the six schedules at 1e3", SHORT, suites.SIX, "exact"),
+        ("the six schedules at 1e4", USUAL, suites.SIX, "exact"),
+        (f"{len(further)} further schedules at 1e4", USUAL, further, "exact"),
+        ("the EV-battery suite at 1e3", SHORT, [EV], SUITE),
+        ("the EV-battery suite at 1e4", USUAL, [EV], SUITE),
+        ("all fifteen at 1e3", SHORT, suites.FIFTEEN, "exact"),
+        ("all fifteen at 1e4", USUAL, suites.FIFTEEN, "exact"),
+        *((f"{name} at 1e4", USUAL, [name], "exact") for name in suites.FIFTEEN if name not in suites.SIX),
     ]
     for method, name in others:
         verdicts: dict[str, list[str]] = {"beats": [], "can't be told from": [], "loses to": []}
-        for place, budget, problems in places:
-            verdict = _verdict(results, method, budget, problems)
+        for place, budget, problems, setting in places:
+            verdict = _verdict(results, method, budget, problems, setting)
             if verdict:
                 verdicts[verdict[0]].append(f"{place} ({verdict[1]})")
         for verb, where in verdicts.items():
@@ -103,13 +120,15 @@ def sentence(results: Results, further: Sequence[str]) -> Iterator[str]:
                 yield f"quantum-inspired {verb} {name} on {', '.join(where)}."
 
 
-def _verdict(results: Results, method: str, budget: int, problems: Sequence[str]) -> tuple[str, str] | None:
+def _verdict(
+    results: Results, method: str, budget: int, problems: Sequence[str], setting: str
+) -> tuple[str, str] | None:
     """Return a verb and a figure. Ahead needs both the smaller mean and p < 0.01 in the paired test."""
-    ratio = results.ratio(method, FLAGSHIP, budget, problems)
+    ratio = results.ratio(method, FLAGSHIP, budget, problems, setting)
     if ratio is None:
         return None
-    ahead = results.test(FLAGSHIP, method, budget, problems)
-    behind = results.test(method, FLAGSHIP, budget, problems)
+    ahead = results.test(FLAGSHIP, method, budget, problems, setting)
+    behind = results.test(method, FLAGSHIP, budget, problems, setting)
     if ahead is None or behind is None:
         return "can't be told from", "same regrets"
     if ratio > 1.0 and ahead.p < _CLEAR:

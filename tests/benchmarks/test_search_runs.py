@@ -142,7 +142,7 @@ def test_a_digest_covers_what_a_method_imports_and_no_more(tmp_path: Path, monke
     monkeypatch.setattr(runs, "ROOT", tmp_path)
     found = runs._imported(folder / "one.py", set())
     assert {file.name for file in found} == {"one.py", "shared.py", "deep.py"}
-    assert code("random") != code("evolution")
+    assert code(job(method="random")) != code(job(method="evolution"))
 
 
 def test_shocks_have_mean_zero_and_are_shared_where_they_should_be():
