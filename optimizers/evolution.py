@@ -25,7 +25,8 @@ from optimizers.moves import (
     uniform_bits,
 )
 
-_POOL = 24  # the best candidates whose differences move the values; also the number of random points at the start
+_RANDOM = 24  # points at the start
+_POOL = 60  # the best candidates whose differences move the values
 _CROSSOVER = 0.5
 _ALSO_MUTATED = 0.5  # of the crossed children
 _MUTATIONS = (partial(flip_bits, mean=0.5), flip_window, set_window, shift_switch, swap_window)
@@ -44,7 +45,7 @@ class Evolution(Generational):
     won by a tournament of two. Its schedule takes a block (time window x
     lever subset) from a second parent with probability 0.5. It mutates if it took none, and half the time if it did: it
     flips bits, flips or sets a window, shifts a switch point, or swaps two levers in a window. Its values move by a
-    scaled difference of two of the 24 best, with Gaussian noise. Where the space has bits and values, a child
+    scaled difference of two of the 60 best, with Gaussian noise. Where the space has bits and values, a child
     changes one part or both.
     """
 
@@ -63,7 +64,7 @@ class Evolution(Generational):
 
     def propose(self, n: int) -> Points:
         """Return n children, or random points until enough have been told."""
-        if self.told < _POOL or len(self.archive) < 2:
+        if self.told < _RANDOM or len(self.archive) < 2:
             return self._start(n)
         parent = self.archive.winners(self.rng, n, self.parents)
         return either_or_both(self.rng, parent, self._children(parent), _BITS_ONLY, _VALUES_ONLY)
