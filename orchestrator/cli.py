@@ -5,7 +5,6 @@ else goes to stderr. Exit codes: 0 ok, 1 some runs failed, 2 bad input, 3 infras
 130 the same command resumes.
 """
 
-import json
 import os
 import shutil
 import sys
@@ -17,7 +16,18 @@ import typer
 from typer.core import TyperGroup
 
 from orchestrator.catalogue_command import catalogue
+from orchestrator.command_line import (
+    EngineOption,
+    JsonOption,
+    ResultsOption,
+    SpecArgument,
+    load_experiment,
+    print_object,
+    results_of,
+    say,
+)
 from orchestrator.scenarios_command import scenarios
+from orchestrator.simulate_command import inject, simulate
 from orchestrator.suite_command import suite
 from sim_core.errors import CircularBenchError, InputError
 
@@ -25,7 +35,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from orchestrator.jobs import JobClient, Submission
-    from orchestrator.spec import ExperimentSpec
     from orchestrator.sweep import SweepResult
 
 INTERRUPTED = 130
@@ -40,10 +49,10 @@ class OneExit(TyperGroup):
         try:
             return super().invoke(ctx)
         except CircularBenchError as error:
-            _say(f"error: {error.message}")
+            say(f"error: {error.message}")
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
-            _say("interrupted; repeat the command to resume")
+            say("interrupted; repeat the command to resume")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             # The reader of stdout left (`| head`); Python would complain again when it flushes at exit.
@@ -54,7 +63,7 @@ class OneExit(TyperGroup):
             if hasattr(error, "exit_code"):
                 raise
             traceback.print_exc()
-            _say(f"error: unexpected {type(error).__name__}: {error}; repeat the command to resume")
+            say(f"error: unexpected {type(error).__name__}: {error}; repeat the command to resume")
             raise typer.Exit(UNEXPECTED) from None
 
 
@@ -67,17 +76,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-SpecArgument = Annotated[
-    Path, typer.Argument(metavar="SPEC", exists=True, dir_okay=False, readable=True, help="experiment file (YAML)")
-]
-ResultsOption = Annotated[
-    Path | None, typer.Option("--results", metavar="DIR", file_okay=False, help="default: ./results/<suite>")
-]
-EngineOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="kernel or numpy (slow, for debugging); default: the file's")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="last line of stdout: one JSON object")]
 
 
 def main() -> None:
@@ -101,6 +99,8 @@ def options(
 
 
 app.command()(catalogue)
+app.command()(simulate)
+app.command()(inject)
 app.add_typer(scenarios)
 app.add_typer(suite)
 
@@ -108,9 +108,9 @@ app.add_typer(suite)
 @app.command()
 def validate(spec: SpecArgument) -> None:
     """Check an experiment file and name all its faults at once."""
-    loaded = _load(spec)
+    loaded = load_experiment(spec)
     for note in loaded.check_model():
-        _say(f"note: {note}")
+        say(f"note: {note}")
     typer.echo(f"ok: {spec}: experiment {loaded.name}, suite {loaded.suite.name}, {len(loaded.entries)} Entries")
 
 
@@ -121,17 +121,18 @@ def plan(
     """Show what a run would do: its waves, what is done already, and which policy instruments bind."""
     from orchestrator.outcome import describe
 
-    loaded = _load(spec, engine)
-    folder = _results(loaded, results)
+    loaded = load_experiment(spec, engine)
+    folder = results_of(loaded, results)
     described = describe(loaded, folder)
     if as_json:
-        _print_object(described)
+        print_object(described)
         return
     from orchestrator.console import instruments_table, make_console, waves_table
 
     console = make_console(stderr=False)
     console.print(waves_table(described))
     console.print(instruments_table(described))
+    console.print(f"mesh: simulate --mesh auto takes {described['mesh']}", soft_wrap=True)
     console.print(f"results: {folder}    digest of the plan: {described['digest']}", soft_wrap=True)
 
 
@@ -154,62 +155,13 @@ def run(
     from orchestrator.progress import make_progress
     from orchestrator.sweep import run_sweep
 
-    loaded = _load(spec, engine)
-    folder = _results(loaded, results)
+    loaded = load_experiment(spec, engine)
+    folder = results_of(loaded, results)
     settings = RunSettings(workers=workers, in_process=in_process, address=address, tracking=tracking)
     with make_progress() as progress:
         result = run_sweep(loaded, folder, settings=settings, progress=progress)
     _print_result(result, as_json=as_json)
     if result.failed:
-        raise typer.Exit(1)
-
-
-@app.command()
-def simulate(
-    spec: SpecArgument,
-    *,
-    results: ResultsOption = None,
-    as_json: JsonOption = False,
-    entry: Annotated[str | None, typer.Option(metavar="NAME", help="which entry; default: the first")] = None,
-    runs: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="how many test scenarios; default: all")
-    ] = None,
-    trace: Annotated[
-        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="series by run and period, .csv or .parquet")
-    ] = None,
-    agents: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, max=5_000_000, help="follow about N units through the first run: see passport"
-        ),
-    ] = None,
-    engine: EngineOption = None,
-) -> None:
-    """Simulate one Entry in this process: its cost a period. Running the same command again reuses its runs."""
-    from orchestrator.progress import make_progress
-    from orchestrator.series import check_ending
-    from orchestrator.simulate import export_trace, simulate_entry
-
-    if trace is not None:
-        check_ending(trace)
-    loaded = _load(spec, engine)
-    folder = _results(loaded, results)
-    with make_progress() as progress:
-        found = simulate_entry(loaded, folder, entry=entry, runs=runs, progress=progress)
-    if trace is not None:
-        _say(f"{trace}: {export_trace(loaded, found, runs, trace):,} rows")
-    if agents is not None:
-        from orchestrator.passports import follow_units
-
-        _say(follow_units(loaded.to_suite(), found.controller, units=agents, results=folder))
-    from orchestrator.console import make_console, simulation_table
-
-    make_console(stderr=as_json).print(simulation_table(found))
-    if found.failed:
-        _say(f"{found.failed:,} runs failed, the first with: {found.message}")
-    if as_json:
-        _print_object(found.to_json())
-    if found.failed:
         raise typer.Exit(1)
 
 
@@ -225,15 +177,15 @@ def leaderboard(
     """Print the leaderboard of finished runs, from the journal alone."""
     if spec is None and results is None:
         raise InputError("name the experiment file, or its results with --results DIR")
-    loaded = _load(spec, engine) if spec is not None else None
-    folder = results if results is not None else _results(loaded, None) if loaded is not None else Path()
+    loaded = load_experiment(spec, engine) if spec is not None else None
+    folder = results if results is not None else results_of(loaded, None) if loaded is not None else Path()
     if not folder.is_dir():
         raise InputError(f"no results at {folder}; run the experiment first, or name its folder with --results DIR")
     from orchestrator.outcome import read_leaderboard
 
     board = read_leaderboard(folder, loaded).to_json_with_timings()
     if as_json:
-        _print_object(board)
+        print_object(board)
         return
     _print_board(board, stderr=False)
 
@@ -253,7 +205,7 @@ def passport(
 
     found = read_passport(find_passports(results), unit)
     if as_json:
-        _print_object(found.to_json())
+        print_object(found.to_json())
         return
     from orchestrator.console import make_console, passport_table
 
@@ -276,20 +228,20 @@ def submit(
     from orchestrator import jobs
 
     folder = jobs.results_path(results)
-    text = _load(spec).to_yaml()
+    text = load_experiment(spec).to_yaml()
     client = jobs.connect(address)
     if not jobs.has_token():
-        _say(
+        say(
             f"warning: {address} takes jobs without a token, so whoever reaches it can run code there; see docs/jobs.md"
         )
     submission = jobs.submit(
         client, text, results=folder, python=jobs.job_python(address, python), version=_version(), again=again
     )
-    _say(f"{'attached to' if submission.attached else 'submitted'} job {submission.job}")
+    say(f"{'attached to' if submission.attached else 'submitted'} job {submission.job}")
     if wait:
         _wait(client, submission, as_json=as_json, timeout=timeout)
     elif as_json:
-        _print_object({"job": submission.job, "attached": submission.attached})
+        print_object({"job": submission.job, "attached": submission.attached})
 
 
 @app.command()
@@ -301,24 +253,9 @@ def mlflow(
     from orchestrator.tracking_store import server_command
 
     command = server_command(results, port=port)
-    _say(f"MLflow serves {results} at {command.url}; end it with Ctrl-C")
+    say(f"MLflow serves {results} at {command.url}; end it with Ctrl-C")
     # The server takes this process's place, so that Ctrl-C and the exit code are its own.
     os.execve(command.argv[0], command.argv, command.environment)  # noqa: S606  a fixed program, no shell
-
-
-def _load(path: Path, engine: str | None = None) -> "ExperimentSpec":
-    """Read an experiment file; all its faults come as one SpecError. engine: in place of the file's, if given."""
-    from orchestrator.spec import load
-    from orchestrator.work import ENGINES
-
-    if engine is not None and engine not in ENGINES:
-        raise InputError(f"no engine is called {engine!r}; there are {list(ENGINES)}")
-    loaded = load(path)
-    return loaded if engine is None else loaded.model_copy(update={"engine": engine})
-
-
-def _results(spec: "ExperimentSpec", given: Path | None) -> Path:
-    return given if given is not None else Path("results") / spec.suite.name
 
 
 def _version() -> str:
@@ -367,7 +304,7 @@ def _print_result(result: "SweepResult", *, as_json: bool) -> None:
             console.print(line, soft_wrap=True)
     if as_json:
         names = ("digest", "cells", "simulated", "reused", "failed")
-        _print_object({name: getattr(result, name) for name in names})
+        print_object({name: getattr(result, name) for name in names})
 
 
 def _wait(client: "JobClient", submission: "Submission", *, as_json: bool, timeout: float | None) -> None:
@@ -377,23 +314,13 @@ def _wait(client: "JobClient", submission: "Submission", *, as_json: bool, timeo
     log = sys.stderr if as_json else sys.stdout
     ended = jobs.wait(client, submission.job, echo=lambda text: _write(log, text), timeout=timeout)
     if ended.exit_code:
-        _say(f"error: job {submission.job} ended as {ended.status}: {ended.message}")
+        say(f"error: job {submission.job} ended as {ended.status}: {ended.message}")
     if as_json:
         about = {"job": submission.job, "attached": submission.attached, "status": ended.status}
-        _print_object({**about, "exit_code": ended.exit_code, **(ended.result or {})})
+        print_object({**about, "exit_code": ended.exit_code, **(ended.result or {})})
     raise typer.Exit(ended.exit_code)
 
 
 def _write(stream: Any, text: str) -> None:
     stream.write(text)
     stream.flush()
-
-
-def _print_object(value: Any) -> None:
-    """Print one JSON object as the last line of stdout."""
-    sys.stderr.flush()
-    typer.echo(json.dumps(value, sort_keys=True, allow_nan=False))
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)

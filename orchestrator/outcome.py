@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.journal import Journal
 from orchestrator.leaderboard import Leaderboard, build_leaderboard
+from orchestrator.mesh import auto
 from orchestrator.plan import Plan, instruments, make_plan
 from orchestrator.races import Finals, Searched, ended, journalled, searched
 from orchestrator.records import CellRow
@@ -190,6 +191,7 @@ def describe(spec: ExperimentSpec, results: Path) -> dict[str, Any]:
         "digest": content_id(plan.code, plan.suite_digest, _searches(plan)),
         "waves": waves,
         "instruments": instruments(plan.suite),
+        "mesh": str(auto(plan.suite, plan.node_periods)),
     }
 
 

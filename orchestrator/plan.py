@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _BLOCK_NODE_PERIODS = {"kernel": 10_000_000, "numpy": 1_000_000}
 _LEAST_CELLS, _MOST_CELLS = 64, 4096
 _NUMERIC_PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "highspy")
-_EVALUATING = ("shard.py", "search_trial.py")  # the orchestrator's files that shape a value
+_EVALUATING = ("mesh_shard.py", "shard.py", "search_trial.py")  # the orchestrator's files that shape a value
 
 
 @cache

@@ -5,6 +5,7 @@ What a cell gives never depends on time; the CPU seconds that cells took travel 
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,9 @@ from sim_core.ledger import Ledger
 from sim_core.metrics import measure
 from sim_core.scenario import Scenario, build_scenarios
 from sim_core.suite import SuiteDefinition
+
+if TYPE_CHECKING:
+    from sim_core.kernel.simulation import KernelSimulation
 
 # Cells that are simulated at once, which bounds memory: an array engine takes about 0.2 MB a cell, the kernel about
 # 150 numbers for each node and product.
@@ -56,7 +60,7 @@ class Shard:
         seconds: dict[str, float] = {}
         for (way, *_), places in parts.items():
             done: list[CellRow] = []
-            for batch in self._batches([block.cells[place] for place in places], way):
+            for batch in self.batches([block.cells[place] for place in places], way):
                 began = time.process_time()
                 done += self._run_cells(batch)
                 share = (time.process_time() - began) / len(batch)
@@ -83,7 +87,7 @@ class Shard:
         or lost.
         """
         parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
-        for batch in self._batches(cells, "numpy"):
+        for batch in self.batches(cells, "numpy"):
             order = pad(len(batch))
             simulation = Simulation(*self._start([batch[i] for i in order]), trace=True)
             simulation.advance()
@@ -97,6 +101,16 @@ class Shard:
         """Return a compiled scenario."""
         return self._compiled((scenario_id,))[0]
 
+    def begin(self, cells: Sequence[Cell]) -> "KernelSimulation":
+        """Return the kernel's simulation of cells, at its start. Raises what a controller raises."""
+        from sim_core.kernel.simulation import KernelSimulation  # Numba: where cells are simulated, and only there
+
+        return KernelSimulation(*self._start(cells))
+
+    def rows(self, cells: Sequence[Cell], ledger: Ledger) -> list[CellRow]:
+        """Return the rows of cells whose runs a ledger holds, closed, in their order."""
+        return _good(cells, measure(self.layout, ledger))
+
     def _compiled(self, ids: Sequence[str]) -> list[Scenario]:
         """Return compiled scenarios; those that are not kept yet are drawn together, at most _KEPT_SCENARIOS."""
         if len(self._scenarios.keys() | set(ids)) > _KEPT_SCENARIOS:
@@ -105,10 +119,9 @@ class Shard:
         self._scenarios |= zip(new, build_scenarios(self.layout, new), strict=True)
         return [self._scenarios[one] for one in ids]
 
-    def _batches(self, cells: Sequence[Cell], way: str) -> Iterator[Sequence[Cell]]:
+    def batches(self, cells: Sequence[Cell], way: str) -> Iterator[Sequence[Cell]]:
         """Cut cells into batches that memory has room for. way: an engine, "pair" or "bound"."""
-        size = len(self.layout.network.nodes) * len(self.layout.suite.products)
-        most = max(1, min(MAX_CELLS[way], _NODES_AT_ONCE // size))
+        most = _at_once(len(self.layout.network.nodes) * len(self.layout.suite.products), way)
         batch: list[Cell] = []
         names: set[str] = set()
         for cell in cells:
@@ -127,7 +140,7 @@ class Shard:
             raise
         except Exception as error:  # noqa: BLE001, whatever a controller raises is that cell's result
             if len(cells) == 1:
-                return [_failed(cells[0], error)]
+                return [failed_row(cells[0], f"{type(error).__name__}: {error}")]
         middle = len(cells) // 2  # halve until the controllers at fault are alone
         return self._run_cells(cells[:middle]) + self._run_cells(cells[middle:])
 
@@ -150,9 +163,7 @@ class Shard:
     def _ledger(self, cells: Sequence[Cell]) -> Ledger:
         """Return the ledger of the cells, which come first in it."""
         if self._part(cells[0])[0] == "kernel":
-            from sim_core.kernel.simulation import KernelSimulation  # Numba: where cells are simulated, and only there
-
-            simulation = KernelSimulation(*self._start(cells))
+            simulation = self.begin(cells)
         else:
             simulation = Simulation(*self._start([cells[i] for i in pad(len(cells))]))
         simulation.advance()
@@ -186,32 +197,47 @@ class Shard:
         elif way == "pair":
             metrics = self._pair(cells)
         else:
-            metrics = measure(self.layout, self._ledger(cells))
-        return [
-            CellRow(
-                key=cell.key,
-                controller=cell.controller.digest,
-                scenario=cell.scenario,
-                family=cell.scenario.rpartition("/")[0],
-                status="ok",
-                message="",
-                metrics={name: _number(values[i]) for name, values in metrics.items()},
-            )
-            for i, cell in enumerate(cells)
-        ]
+            return self.rows(cells, self._ledger(cells))
+        return _good(cells, metrics)
+
+
+def _good(cells: Sequence[Cell], metrics: Mapping[str, Any]) -> list[CellRow]:
+    """Return the rows of cells with their metrics, each by name and cell."""
+    return [
+        CellRow(
+            key=cell.key,
+            controller=cell.controller.digest,
+            scenario=cell.scenario,
+            family=cell.scenario.rpartition("/")[0],
+            status="ok",
+            message="",
+            metrics={name: _number(values[i]) for name, values in metrics.items()},
+        )
+        for i, cell in enumerate(cells)
+    ]
 
 
 def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _failed(cell: Cell, error: Exception) -> CellRow:
+def cells_at_once(nodes: int) -> int:
+    """Return how many cells of one scenario each the kernel takes at once. nodes: times products."""
+    return min(_KEPT_SCENARIOS, _at_once(nodes, "kernel"))
+
+
+def _at_once(nodes: int, way: str) -> int:
+    return max(1, min(MAX_CELLS[way], _NODES_AT_ONCE // nodes))
+
+
+def failed_row(cell: Cell, message: str) -> CellRow:
+    """Return the row of a cell whose run an error ended. message: the error's class and words."""
     return CellRow(
         key=cell.key,
         controller=cell.controller.digest,
         scenario=cell.scenario,
         family=cell.scenario.rpartition("/")[0],
         status="failed",
-        message=f"{type(error).__name__}: {error}",
+        message=message,
         metrics={},
     )

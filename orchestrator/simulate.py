@@ -1,4 +1,4 @@
-"""Simulate one Entry on the test split, without Ray: what it costs a period, and the series behind that.
+"""Simulate one Entry on the test split, in this process or over a mesh: what it costs a period, and the series behind.
 
 The runs are those of the plan's score wave, under the same keys and in the same journal, so that repeating the command
 reuses them, and so does a later `run`.
@@ -15,6 +15,7 @@ import numpy as np
 
 from orchestrator.backend import LazyBackend, RunSettings
 from orchestrator.journal import Journal
+from orchestrator.mesh_backend import MeshBackend, MeshOptions, settle
 from orchestrator.outcome import JOURNAL
 from orchestrator.plan import Plan, make_plan
 from orchestrator.progress import Progress
@@ -22,6 +23,7 @@ from orchestrator.races import ended, journalled, searched
 from orchestrator.records import CellRow
 from orchestrator.statistics import Interval, mean_interval
 from orchestrator.waves import PARTS, Waves, make_folder
+from orchestrator.work import Injection
 from sim_core.control import ControllerRecord
 from sim_core.errors import InputError, RunError
 from sim_core.suite import SuiteDefinition
@@ -38,7 +40,8 @@ class Simulation:
     """What an Entry's runs gave.
 
     cost: mean over runs of J / sum of the scored periods' discount weights, EUR a period, with its 95 % interval.
-    metrics: means over the runs in which a metric is defined, None where it is in none.
+    metrics: means over the runs in which a metric is defined, None where it is in none. injections: law that was
+    injected into the runs while they were under way.
     """
 
     entry: str
@@ -50,9 +53,11 @@ class Simulation:
     simulated: int
     failed: int
     message: str
+    injections: tuple[Injection, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `simulate --json` prints."""
+        injected = [[one.instrument["id"], one.period] for one in self.injections]
         return {
             "digest": self.digest,
             "mean_cost": self.cost.estimate,
@@ -60,16 +65,24 @@ class Simulation:
             "ci_hi": self.cost.high,
             "n": self.cost.n,
             "periods": self.periods,
+            **({"injected": injected} if injected else {}),
         }
 
 
 def simulate_entry(
-    spec: "ExperimentSpec", results: Path, *, entry: str | None, runs: int | None, progress: Progress
+    spec: "ExperimentSpec",
+    results: Path,
+    *,
+    entry: str | None,
+    runs: int | None,
+    progress: Progress,
+    mesh: MeshOptions | None = None,
 ) -> Simulation:
     """Simulate an Entry, the first one if None, on the first `runs` test scenarios, all of them if None.
 
-    A number of runs beyond the test split is met by further scenarios of its families. Raises InputError for an
-    unknown Entry or one whose search has not finished, RunError when every run failed.
+    mesh: over which shards; None: in this process. A number of runs beyond the test split is met by further scenarios
+    of its families. Raises InputError for an unknown Entry, one whose search has not finished, and a mesh that can't
+    be; RunError when every run failed.
     """
     plan = _with_runs(make_plan(spec), runs)
     name = plan.entries[0] if entry is None else entry
@@ -78,12 +91,23 @@ def simulate_entry(
         journal = stack.enter_context(Journal(results / JOURNAL))
         controller = controller_of(plan, name, journal)
         cells = plan.score_cells(controller)
-        backend = LazyBackend(plan, RunSettings(in_process=True), stack, progress)
+        over: MeshBackend | None = None
+        if mesh is not None:
+            settings = settle(mesh, plan, controller)
+            over = MeshBackend(plan, settings, results=results, stack=stack, progress=progress)
+        backend = over or LazyBackend(plan, RunSettings(in_process=True), stack, progress)
         waves = Waves(plan=plan, journal=journal, parts=results / PARTS, progress=progress, backend=backend)
         rows = waves.finish("simulate", cells)
+        law: tuple[Injection, ...] = ()
+        while over is not None and over.injections != law:  # all runs are under one law, those done before it too
+            law = over.injections
+            cells = over.under_law(plan.score_cells(controller))
+            rows = waves.finish("simulate", cells)
         digest = journal.digest(rows)
     found = _summary(plan.suite, name, [rows[cell.key] for cell in cells])
-    return Simulation(entry=name, controller=controller, digest=digest, simulated=waves.simulated, **found)
+    return Simulation(
+        entry=name, controller=controller, digest=digest, simulated=waves.simulated, injections=law, **found
+    )
 
 
 def controller_of(plan: Plan, name: str, journal: Journal) -> ControllerRecord:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from sim_core.control import ControllerRecord
+from sim_core.seeding import content_id
 
 ENGINES = ("kernel", "numpy")  # what computes a run: compiled code, or the text of the model that it must equal
 MEASURES = ("run", "pair")  # what a cell gives: a run's metrics, or what shocks cost it against a twin without them
@@ -48,6 +49,19 @@ class Block:
         """What a message calls it."""
         first = self.cells[0]
         return f"block of {len(self.cells)} cells that starts with {first.controller.kind} on {first.scenario}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injection:
+    """An instrument, in its JSON form, that comes into force at the start of a period of a run under way."""
+
+    instrument: Mapping[str, Any]
+    period: int
+
+    @property
+    def id(self) -> str:
+        """What tells injections apart."""
+        return content_id("injection", self.instrument, self.period)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ CircularBenchError
         BalanceError      mass was created or lost
         TransitionError   a unit changed its state in a way that no lifecycle allows
         JournalConflictError  the same key came back with another value
+        FenceError        a call to a shard that does not follow its state
     InfrastructureError   the machine, the cluster or a server: repeat the command to resume (exit code 3)
         JournalBusyError  another driver holds the journal
 
@@ -60,6 +61,10 @@ class TransitionError(IntegrityError):
 
 class JournalConflictError(IntegrityError):
     """A journal key came back with a different value."""
+
+
+class FenceError(IntegrityError):
+    """A call that would change a shard's state does not follow that state; nothing was changed."""
 
 
 class InfrastructureError(CircularBenchError):

@@ -110,12 +110,51 @@ class KernelSimulation:
             self._run(stop)
             self.t = stop
 
+    def state(self) -> dict[str, Array]:
+        """Return all that the cells carry into period t, as plain arrays: see `take_up`.
+
+        x: (rows, B) stocks, cargo, forecasts, accounts and ledger; control: (rows, B) what was decided at the last
+        review; t, fresh, decided: numbers. Blocks and lanes leave no trace in it.
+        """
+        return {
+            "x": self._by_cell(self._x),
+            "control": self._by_cell(self._ct),
+            "t": np.array(self.t, dtype=np.int64),
+            "fresh": np.array(self._fresh, dtype=np.int64),
+            "decided": np.array(self._decided, dtype=np.int64),
+        }
+
+    def take_up(self, state: Mapping[str, Array]) -> None:
+        """Go on from where `state` was taken: with the bytes of the run that gave it.
+
+        That run had the same layout, cells, controllers, precision and law: what was injected into it is injected into
+        this one before. A controller that remembers what it saw is not restored. Raises ModelError for a state of
+        other cells, law or precision.
+        """
+        x, control = state["x"], state["control"]
+        least, wanted = int(self._k.c.chosen) + 1, (self._x.shape[1], len(self._rows))
+        if x.shape != wanted or x.dtype != self._dtype or control.dtype != self._dtype:
+            raise ModelError(
+                f"a state of {x.dtype} {x.shape} can't be taken up; these cells and law need {self._dtype} {wanted}"
+            )
+        if control.shape not in ((least, wanted[1]), (self._flow_rows, wanted[1])):
+            raise ModelError(f"a state with controls of shape {control.shape} can't be taken up; {least} rows are set")
+        self._x, self._ct = self._in_blocks(x), self._in_blocks(control)
+        self.t, self._fresh, self._decided = int(state["t"]), int(state["fresh"]), bool(state["decided"])
+
     def inject(self, instrument: PolicyInstrument | Mapping[str, Any], at_period: int | None = None) -> None:
         """Bring an instrument into force in the running simulation; see sim_core.engine.rollout.Simulation.inject.
 
         Raises ModelError, beside what the NumPy engine raises it for, for a duty that looks back on past windows when
         nothing was kept of them.
         """
+        self._scenarios = self.amended(instrument, at_period)
+        self._table = TermsTable(self.layout, self._scenarios, self._rows)
+        self._adopt(self._scenarios[0].obligations)
+        self._read_terms()
+
+    def amended(self, instrument: PolicyInstrument | Mapping[str, Any], at_period: int | None = None) -> list[Scenario]:
+        """Return the scenarios as `inject` would have them, and change nothing. Raises ModelError as `inject` does."""
         at = self.t if at_period is None else at_period
         if not self.t <= at < self.layout.suite.periods:
             raise ModelError(
@@ -125,10 +164,7 @@ class KernelSimulation:
         duties = scenarios[0].obligations
         if not self._k.size.past and any(one.lag for one in duties):
             raise ModelError("a duty that looks back on past windows needs look_back=True from the start of the run")
-        self._scenarios = scenarios
-        self._table = TermsTable(self.layout, self._scenarios, self._rows)
-        self._adopt(duties)
-        self._read_terms()
+        return scenarios
 
     # ---- how it is done
 
@@ -228,6 +264,19 @@ class KernelSimulation:
         """Return values by cell for whole blocks, the first cell repeated."""
         index = np.arange(len(self._x) * self.lanes)
         return values[np.where(index < len(values), index, 0)]
+
+    def _by_cell(self, values: Array) -> Array:
+        """Return a copy of values by block, (blocks, rows, lanes or more), as (rows, B)."""
+        held = np.moveaxis(values[:, :, : self.lanes], 1, 0)
+        return np.ascontiguousarray(held.reshape(len(held), -1)[:, : len(self._rows)])
+
+    def _in_blocks(self, values: Array) -> Array:
+        """Return values by cell, (rows, B), in blocks, as `_by_cell` took them; the last block is padded."""
+        blocks, rows = len(self._x), len(values)
+        found = np.zeros((blocks, rows, self._x.shape[2]), dtype=self._dtype)
+        padded = np.stack([self._padded(row) for row in values]).reshape(rows, blocks, self.lanes)
+        found[:, :, : self.lanes] = np.moveaxis(padded, 0, 1)
+        return found
 
     def _row(self, row: int) -> NDArray[np.float64]:
         return self._x[:, row, : self.lanes].reshape(-1)[: len(self._rows)].astype(np.float64)

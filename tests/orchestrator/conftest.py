@@ -15,8 +15,10 @@ from orchestrator import cli, tracking
 from orchestrator.backend import RunSettings
 from orchestrator.plan import Plan, make_plan
 from orchestrator.progress import PlainProgress
+from orchestrator.records import CellRow
 from orchestrator.spec import ExperimentSpec, loads
 from orchestrator.sweep import SweepResult, run_sweep
+from tests.orchestrator.mesh_bench import MeshBench
 
 TREE = Path(__file__).parents[2]
 
@@ -122,6 +124,18 @@ class Finished:
 def bench() -> Bench:
     """The tiny experiment and its runners."""
     return Bench()
+
+
+@pytest.fixture(scope="session")
+def mesh_bench() -> MeshBench:
+    """A small experiment to be simulated over meshes, without law of its own."""
+    return MeshBench()
+
+
+@pytest.fixture(scope="session")
+def injected_rows(mesh_bench: MeshBench) -> list[CellRow]:
+    """Its rows with the bench's law injected before its window, by a gang of one."""
+    return mesh_bench.meshed(1, law=4)
 
 
 @pytest.fixture(scope="session")

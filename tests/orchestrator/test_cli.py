@@ -63,6 +63,7 @@ PLAN = {
         },
         {"id": "eu-cbam", "name": "border adjustment", "binds": False, "source": "2023/956", "verification": "low"},
     ],
+    "mesh": "4x1 over Ray (a window takes a shard about 70 ms)",
 }
 
 

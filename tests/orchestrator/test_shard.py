@@ -144,12 +144,12 @@ def test_a_block_that_is_cut_for_memory_gives_the_same_bytes(shard, monkeypatch)
 
 def test_a_large_network_is_cut_into_smaller_batches(shard, monkeypatch):
     monkeypatch.setattr(shard_module, "_NODES_AT_ONCE", 3 * len(shard.layout.network.nodes))
-    assert [len(batch) for batch in shard._batches(cells(7), shard._engine)] == [3, 3, 1]
+    assert [len(batch) for batch in shard.batches(cells(7), shard._engine)] == [3, 3, 1]
 
 
 def test_the_terms_of_few_scenarios_are_held_at_once(shard, monkeypatch):
     monkeypatch.setattr(shard_module, "_KEPT_SCENARIOS", 2)
-    batches = list(shard._batches(cells(10), shard._engine))
+    batches = list(shard.batches(cells(10), shard._engine))
     assert max(len({cell.scenario for cell in batch}) for batch in batches) == 2
     assert [cell for batch in batches for cell in batch] == cells(10)
 
