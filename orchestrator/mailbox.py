@@ -120,7 +120,7 @@ def ask(results: Path, instrument: Mapping[str, Any], month: str, limit_s: float
                 f"the run in {results} didn't answer within {limit_s:.0f} s; the request was taken back unless it is "
                 "taken up at this moment: look at the run's notes, then repeat the command with a longer --wait"
             )
-        time.sleep(_POLL_S)
+        time.sleep(_POLL_S)  # another process answers by a file, which gives no signal
     body = _read(answered)
     if body is None:
         raise InfrastructureError(f"the answer {answered} is damaged; look at the run's notes")
@@ -135,7 +135,7 @@ def _taken(lock: IO[str]) -> bool:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            time.sleep(_POLL_S)
+            time.sleep(_POLL_S)  # who only looks lets go at once
         else:
             return True
     return False

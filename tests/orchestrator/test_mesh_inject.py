@@ -94,7 +94,7 @@ def test_another_process_injects_law(desk: Desk, monkeypatch: pytest.MonkeyPatch
         )
         deadline = time.monotonic() + 60
         while not list((desk.results / "live").glob("*.request.json")) and time.monotonic() < deadline:
-            time.sleep(0.02)
+            time.sleep(0.02)  # waits for a file of another process, which gives no signal
 
     children: list[subprocess.Popen[str]] = []
     before_window(monkeypatch, 1, start)
